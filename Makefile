@@ -1,0 +1,78 @@
+# Sets the project up in .venv and runs or checks it; `make` alone tells how.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test behaviours clean
+
+define TRY
+
+Once it says that it is listening, try it from another terminal:
+
+  curl -N http://127.0.0.1:8080/demo/v1/chat/completions -H 'content-type: application/json' -d '{"model": "demo", "stream": true, "stream_options": {"include_usage": true}, "messages": [{"role": "user", "content": "hello"}]}'
+
+  $(BIN)/gatewayctl requests
+
+endef
+
+help:
+	@echo 'make run         set up if need be, then start the gateway on its built-in configuration'
+	@echo 'make test        set up if need be, then check style, types and behaviour, as CI does'
+	@echo 'make behaviours  write the column of tests in docs/behaviours.rst'
+	@echo 'make clean       remove .venv and everything else that was made here'
+
+# exec, so that Ctrl-C reaches the gateway and nothing stands between it and the terminal.
+run: $(VENV)/.run
+	$(info $(TRY))
+	@exec $(BIN)/twistd --nodaemon --pidfile= gateway
+
+# All checks run, also after one has failed: one run tells everything.
+test: $(VENV)/.test
+	@failed=; \
+	for check in 'ruff check' 'ruff format --check' 'mypy --strict' 'python -m pytest'; do \
+		echo "== $$check"; \
+		$(BIN)/$$check || failed="$$failed [$$check]"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
+
+behaviours:
+	@$(PYTHON) tests/behaviours.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -f twisted/plugins/dropin.cache
+	find gateway tests twisted -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are older than these when something else may have to be installed.
+SOURCES := setup.cfg pyproject.toml
+
+$(VENV)/.run: $(SOURCES) | $(BIN)/python
+	$(call install,all)
+	@touch $@
+
+$(VENV)/.test: $(SOURCES) | $(BIN)/python
+	$(call install,all,test)
+	@touch $@ $(VENV)/.run
+
+# compat: the plugin of an editable installation is found only by a folder on the path.
+# twistd --help lets Twisted write its list of plugins while it may still write.
+comma := ,
+define install
+@echo 'Installing into $(VENV)'
+@$(BIN)/python -m pip --disable-pip-version-check install --quiet \
+	--config-settings editable_mode=compat --editable '.[$(1)$(if $(2),$(comma)$(2))]'
+@$(BIN)/twistd --help >/dev/null
+endef
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo '$(PYTHON) is not installed; the gateway needs Python 3.11 or newer' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "the gateway needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1);" \
+			'name a newer one with make PYTHON=python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo '$(PYTHON) cannot make virtual environments; on Debian and Ubuntu,' \
+			'install the package python3-venv' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }

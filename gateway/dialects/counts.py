@@ -1,0 +1,72 @@
+"""Token counts as a provider tells them: which are believed, and why the others are not.
+
+A count is believed if it is a whole number from 0 to `MOST`.  One that is not spoils the usage
+object that it stands in: a provider that reports nonsense in one field is not trusted in the next,
+and a wrong number in the ledger is worse than none.  JSON knows no integers (RFC 8259, section 6),
+so 12.0 is the whole number 12; true is no number, and "12" is none either.
+
+The meters call `told` for each usage object that they meet and `believe` once, at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+#: The largest count that is believed, in tokens.
+MOST: Final = 10**9
+#: The longest usage object that is looked at and kept, in bytes of JSON.
+RAW_LIMIT: Final = 16 * 1024
+
+_JSON_NAMES: Final = {bool: "a boolean", str: "a string", list: "an array", dict: "an object"}
+
+
+class Unbelievable(ValueError):
+    """A usage object cannot be true; the text names the field and what is wrong with it."""
+
+
+def told(usage: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:
+    """The named fields that a usage object has, null left out.  ``a.b`` is the field b of a.
+
+    An empty ``a`` of any type has no fields: some servers write an empty object as an array.
+    """
+    found: dict[str, object] = {}
+    for name in names:
+        outer, _, inner = name.partition(".")
+        value = usage.get(outer)
+        if inner:
+            value = value.get(inner) if isinstance(value, dict) else value or None
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def believe(counts: Mapping[str, object]) -> dict[str, int]:
+    """The counts as whole numbers.
+
+    Raises `Unbelievable` for the first that is not a whole number of tokens from 0 to `MOST`.
+    """
+    return {name: _tokens(name, value) for name, value in counts.items()}
+
+
+def part_of(total: int | None, parts: Mapping[str, int], names: Iterable[str], whole: str) -> None:
+    """Check that the named parts do not exceed the total that they are part of.
+
+    Raises `Unbelievable` if they do.  A total or a part that was not told is not checked.
+    """
+    names = [name for name in names if name in parts]
+    if total is not None and sum(parts[name] for name in names) > total:
+        raise Unbelievable(f"{' + '.join(names)} is more than {whole}, which includes it")
+
+
+def _tokens(name: str, value: object) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        kind = _JSON_NAMES.get(type(value), "a fraction")
+        raise Unbelievable(f"{name} is {kind}, not a whole number of tokens")
+    if value < 0:
+        raise Unbelievable(f"{name} is negative")
+    if value > MOST:
+        raise Unbelievable(f"{name} is more than {MOST}")
+    return value

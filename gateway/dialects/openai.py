@@ -1,0 +1,57 @@
+"""What OpenAI's endpoints share: the shape of errors, and what may be said into a silence.
+
+Errors are ``{"error":{"message":…,"type":…,"param":null,"code":…}}``; in a stream the same is one
+event's data, without a name, and any such event makes the official SDKs raise.  No ``[DONE]``
+follows an error.  Also the shape for families that have none of their own here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from .base import Trouble
+
+_TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+def error_body(trouble: Trouble) -> bytes:
+    """The JSON body of an error response."""
+    return json_text(
+        {
+            "error": {
+                "message": plain(trouble.message),
+                "type": plain(trouble.kind or "") or _type(trouble.status),
+                "param": None,
+                "code": trouble.code.value,
+            }
+        }
+    )
+
+
+def error_event(trouble: Trouble) -> bytes:
+    """The event that ends a stream which failed."""
+    return b"data: " + error_body(trouble) + b"\n\n"
+
+
+def keepalive(*, after_id: bool) -> bytes:
+    """A comment, as an event of its own.
+
+    After an ``id:`` line the blank line has to go: OpenAI's Python SDK takes it for the end of an
+    event whose data it then fails to decode.  The comment then leads the upstream's next event.
+    """
+    return b": keepalive\n" if after_id else b": keepalive\n\n"
+
+
+def plain(text: str) -> str:
+    """Text without halves of surrogate pairs, which strict JSON parsers refuse even as escapes."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def json_text(value: object) -> bytes:
+    """A value as compact JSON in ASCII: one line, safe in an event, whatever text it holds."""
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def _type(status: int) -> str:
+    return _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")

@@ -1,0 +1,272 @@
+"""OpenAI's ``/v1/chat/completions``, which most other servers speak too.
+
+Where things stand in a stream: the model in every chunk (the first may leave it empty); usage in a
+last chunk without choices, in the last one with choices, or in every chunk, growing, so that the
+last one told is the one that counts; the end in ``data: [DONE]``.  Servers that omit that have
+finished if HTTP ended cleanly after a ``finish_reason`` for every choice index seen.
+
+Every chunk is decoded.  A `msgspec.Struct` that skips what is not asked for costs less than the
+searches that could tell that a chunk holds nothing of interest, since nearly every one has
+``"usage":null`` and ``"finish_reason":null``, in either style of white space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from ..record import Usage
+from ..sse import payloads
+from . import openai, provider_error
+from .base import Meter, Peek, Reading, Trouble
+from .counts import RAW_LIMIT, Unbelievable, believe, part_of, told
+from .jsonpick import UNREADABLE, Windows, lenient, text
+from .request import NAME_LIMIT, peek
+
+#: How many choice indexes a meter keeps apart (the API allows 128).
+_MOST_CHOICES: Final = 1024
+
+_NULL: Final = msgspec.Raw(b"null")
+_EMPTY: Final = msgspec.Raw(b"{}")
+_DONE: Final = b"[DONE]"
+
+_CACHED: Final = "prompt_tokens_details.cached_tokens"
+_WRITTEN: Final = "prompt_tokens_details.cache_write_tokens"
+_REASONING: Final = "completion_tokens_details.reasoning_tokens"
+_TOLD: Final = (
+    "prompt_tokens", "completion_tokens", "total_tokens", _CACHED, _WRITTEN, _REASONING,
+)  # fmt: skip
+
+
+class OpenAIChat:
+    """The dialect of ``/v1/chat/completions``."""
+
+    name: ClassVar[str] = "openai_chat"
+    inspects: ClassVar[bool] = True
+
+    def peek(self, body: Sequence[bytes]) -> Peek:
+        """Model and stream flag; raises `BadRequest`."""
+        return peek(body)
+
+    def error_body(self, trouble: Trouble) -> bytes:
+        """The JSON body of an error response."""
+        return openai.error_body(trouble)
+
+    def error_event(self, trouble: Trouble) -> bytes:
+        """The event that ends a stream which failed."""
+        return openai.error_event(trouble)
+
+    def keepalive(self, *, started: bool, after_id: bool) -> bytes:
+        """A comment: any event with data would have to be a chunk."""
+        return openai.keepalive(after_id=after_id)
+
+    def stream_meter(self) -> Meter:
+        """A meter for a stream of chunks."""
+        return ChatStreamMeter()
+
+    def body_meter(self) -> Meter:
+        """A meter for a chat completion, or an error, as one JSON object."""
+        return ChatBodyMeter()
+
+
+class _Choice(msgspec.Struct, gc=False):
+    index: int = 0
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    """What a meter wants of a chunk, and of a whole completion: they have the same members."""
+
+    model: str | None = None
+    choices: list[_Choice] | None = None
+    usage: msgspec.Raw = _NULL
+    error: msgspec.Raw = _NULL
+
+
+_decode: Final = msgspec.json.Decoder(_Chunk).decode
+
+
+class _Tally:
+    """What chunks have told so far."""
+
+    def __init__(self) -> None:
+        self.model: str | None = None
+        self.error: str | None = None
+        self.open: set[int] = set()  # choice indexes without a finish_reason yet
+        self.closed: set[int] = set()
+        self._stop_reason: str | None = None
+        self._stop_index: int | None = None
+        self._usage: bytes | None = None
+
+    @property
+    def all_closed(self) -> bool:
+        """Whether every choice seen has finished, and there was one."""
+        return bool(self.closed) and not self.open
+
+    def add(self, chunk: _Chunk) -> None:
+        """Take what a chunk tells."""
+        if not self.model and chunk.model:
+            self.model = chunk.model[:NAME_LIMIT]
+        if chunk.usage not in (_NULL, _EMPTY):
+            self._usage = bytes(chunk.usage)
+        if chunk.error != _NULL and (error := lenient(chunk.error)):
+            self.error = self.error or str(provider_error.from_value(error))
+        for choice in chunk.choices or ():
+            self._add_choice(choice.index, choice.finish_reason)
+
+    def _add_choice(self, index: int, finish_reason: str | None) -> None:
+        if finish_reason:
+            self.open.discard(index)
+            if len(self.closed) < _MOST_CHOICES:
+                self.closed.add(index)
+            if self._stop_reason is None or index == 0 or index == self._stop_index:
+                self._stop_reason, self._stop_index = finish_reason[:NAME_LIMIT], index
+        elif index not in self.closed and len(self.open) < _MOST_CHOICES:
+            self.open.add(index)
+
+    def reading(self) -> Reading:
+        """All of it."""
+        read = (Usage(), None, None) if self._usage is None else _read_usage(self._usage)
+        return Reading(self.model, *read, self._stop_reason, self.error)
+
+
+class ChatStreamMeter:
+    """Reads a stream of chat completion chunks.
+
+    `complete` also becomes true with an in-band ``error``: the provider has said its last word, and
+    nothing need be added to what it said.  `reading` then tells the error.
+    """
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._tally = _Tally()
+        self._done = False  # after [DONE], which clients do not read past
+        self._underway = False  # the model is known, and choice 0 is open
+
+    def feed(self, block: bytes) -> None:
+        """Take whole events."""
+        if self._done:
+            return
+        for data in payloads(block):
+            try:
+                chunk = _decode(data)
+            except UNREADABLE:
+                if data.startswith(_DONE):
+                    self.complete = self._done = True
+                    return
+                chunk = _loosely(data)
+            if self._underway and chunk.usage == _NULL and chunk.error == _NULL:
+                choices = chunk.choices
+                if choices is not None and len(choices) == 1:
+                    only = choices[0]
+                    if only.finish_reason is None and only.index == 0:
+                        continue
+            self._add(chunk)
+
+    def end(self) -> None:
+        """The clean end of HTTP is enough if every choice has finished."""
+        if self._tally.all_closed:
+            self.complete = True
+
+    def reading(self) -> Reading:
+        """What has been seen so far."""
+        return self._tally.reading()
+
+    def _add(self, chunk: _Chunk) -> None:
+        tally = self._tally
+        tally.add(chunk)
+        self._underway = tally.model is not None and 0 in tally.open
+        if tally.error is not None:
+            self.complete = True
+
+
+class ChatBodyMeter:
+    """Reads a chat completion, or an error, that is one JSON object."""
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._windows = Windows()
+
+    def feed(self, block: bytes) -> None:
+        """Take the next piece of the body."""
+        self._windows.feed(block)
+
+    def end(self) -> None:
+        """The body is whole."""
+        self.complete = True
+
+    def reading(self) -> Reading:
+        """What the body tells, or as much of it as a very long one's beginning and end do."""
+        tally = _Tally()
+        documents = self._windows.documents(
+            head=("model", "usage"),
+            tail={"usage": b"{", "finish_reason": b'{"choices":[{', "model": b"{"},
+        )
+        for document in documents:
+            try:
+                tally.add(_decode(document))
+            except UNREADABLE:
+                tally.add(_loosely(document))
+        return tally.reading()
+
+
+def _loosely(data: bytes) -> _Chunk:
+    """A chunk that is not quite as it should be: what can be read of it."""
+    value = lenient(data)
+    if not isinstance(value, dict):
+        return _Chunk()
+    model, choices = value.get("model"), value.get("choices")
+    return _Chunk(
+        model=model if isinstance(model, str) else None,
+        choices=[_choice(item) for item in choices if isinstance(item, dict)]
+        if isinstance(choices, list)
+        else None,
+        usage=msgspec.Raw(text(value.get("usage"))),
+        error=msgspec.Raw(text(value.get("error"))),
+    )
+
+
+def _choice(item: dict[str, Any]) -> _Choice:
+    index, reason = item.get("index"), item.get("finish_reason")
+    return _Choice(
+        index if isinstance(index, int) else 0, reason if isinstance(reason, str) else None
+    )
+
+
+def _read_usage(raw: bytes) -> tuple[Usage, str | None, str | None]:
+    """A usage object as counts, as text to keep, and what is wrong with it.
+
+    ``prompt_tokens`` and ``completion_tokens`` include what their details tell apart.  xAI counts
+    reasoning beside ``completion_tokens``; there, and only there, the total is the sum of three.
+    """
+    if len(raw) > RAW_LIMIT:
+        return Usage(), None, f"usage has {len(raw)} bytes, more than {RAW_LIMIT}"
+    told_as = raw.decode("utf-8", "replace")
+    value = lenient(raw)
+    if not isinstance(value, dict):
+        return Usage(), told_as, "usage is not an object, or cannot be read"
+    try:
+        counts = believe(told(value, _TOLD))
+        prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens")
+        reasoning = counts.get(_REASONING)
+        if (
+            reasoning
+            and prompt is not None
+            and completion is not None
+            and counts.get("total_tokens") == prompt + completion + reasoning
+        ):
+            completion += reasoning
+        part_of(prompt, counts, (_CACHED, _WRITTEN), "prompt_tokens")
+        part_of(completion, counts, (_REASONING,), "completion_tokens")
+    except Unbelievable as problem:
+        return Usage(), told_as, str(problem)
+    usage = Usage(
+        input_tokens=prompt,
+        cache_read_tokens=counts.get(_CACHED),
+        cache_write_tokens=counts.get(_WRITTEN),
+        output_tokens=completion,
+        reasoning_tokens=reasoning,
+    )
+    return usage, told_as, None

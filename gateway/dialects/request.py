@@ -1,0 +1,59 @@
+"""Looking into a request's body for the model and for whether it asks for a stream.
+
+The body goes on to the upstream as it came: this only reads.  What the upstream might accept is
+not refused here, so a byte order mark (RFC 8259, section 8.1, lets parsers ignore one), unknown
+members and what `mended` mends all pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from .base import BadRequest, Peek
+from .jsonpick import UNREADABLE, mended
+
+#: How much of a model's name the records keep, in characters.
+NAME_LIMIT: Final = 256
+
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class _Body(msgspec.Struct):
+    model: str | None = None
+    stream: bool | None = None
+
+
+_decode = msgspec.json.Decoder(_Body).decode
+
+
+def peek(body: Sequence[bytes]) -> Peek:
+    """Model and stream flag of a request body, given as a list of chunks.
+
+    Raises `BadRequest` if it is not a JSON object, or ``model`` is not a string or ``stream`` not
+    a boolean.  The error tells where, and nothing of what the body says.
+    """
+    data = body[0] if len(body) == 1 else b"".join(body)
+    data = data.removeprefix(_BOM)
+    if not data or data.isspace():
+        raise BadRequest("the request body is empty; it has to be a JSON object")
+    try:
+        fields = _decode(data)
+    except UNREADABLE:
+        fields = _second_opinion(data)
+    model = fields.model
+    return Peek(None if model is None else model[:NAME_LIMIT], bool(fields.stream))
+
+
+def _second_opinion(data: bytes) -> _Body:
+    """Read what was refused: it may be JSON after all."""
+    try:
+        return _decode(mended(data))
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"the request body is not as it has to be: {error}") from None
+    except ValueError as error:
+        raise BadRequest(f"the request body cannot be read as JSON: {error}") from None
+    except RecursionError:
+        raise BadRequest("the request body cannot be read: it is nested too deeply") from None

@@ -1,0 +1,1 @@
+"""The life of one request: phases, relay, keepalive, deadlines, its one end, what follows it."""

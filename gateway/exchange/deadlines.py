@@ -1,0 +1,98 @@
+"""The deadlines of an exchange, all served by one timer.
+
+Each deadline is a moment computed from what happened last: nothing is re-armed per event.  When the
+timer fires it looks at what is due by then, and sets itself anew if that has moved.
+
+The deadlines of the upstream run on the upstream's bytes alone and stand still while we ourselves
+do not read from it; the one of the client runs only then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from ..config.model import Route
+from ..record import ErrorCode
+
+
+@dataclass(slots=True)
+class Moments:
+    """When things happened, by the exchange's clock (seconds); None: not yet, or not now."""
+
+    started: float
+    dispatched: float | None = None  #: the upstream is being asked, or connected to
+    head: float | None = None  #: its head came
+    first_event: float | None = None  #: its first complete event, or first byte of another body
+    last_byte: float = 0.0  #: its last body byte, moved on by the time we did not read
+    paused: float | None = None  #: we do not read from it since
+
+
+def due(route: Route, moments: Moments) -> tuple[float, ErrorCode] | None:
+    """The first deadline to pass, as things stand."""
+    found: list[tuple[float, ErrorCode]] = []
+    if route.total_timeout is not None:
+        found.append((moments.started + route.total_timeout, ErrorCode.TOTAL_TIMEOUT))
+    if moments.paused is not None:
+        if route.client_write_timeout is not None:
+            moment = moments.paused + route.client_write_timeout
+            found.append((moment, ErrorCode.CLIENT_WRITE_TIMEOUT))
+    elif moments.head is None:
+        if moments.dispatched is not None and route.head_timeout is not None:
+            found.append((moments.dispatched + route.head_timeout, ErrorCode.HEAD_TIMEOUT))
+    else:
+        if moments.first_event is None and route.first_event_timeout is not None:
+            moment = moments.head + route.first_event_timeout
+            found.append((moment, ErrorCode.FIRST_EVENT_TIMEOUT))
+        if route.idle_timeout is not None:
+            found.append((moments.last_byte + route.idle_timeout, ErrorCode.IDLE_TIMEOUT))
+    return min(found, default=None)
+
+
+class Deadlines:
+    """Watches `due` on a clock.  `expired` is called once, with the code of what passed."""
+
+    def __init__(
+        self,
+        route: Route,
+        moments: Moments,
+        clock: IReactorTime,
+        expired: Callable[[ErrorCode], None],
+    ) -> None:
+        self._route = route
+        self._moments = moments
+        self._clock = clock
+        self._expired = expired
+        self._timer: IDelayedCall | None = None
+        self._stopped = False
+
+    def look(self) -> None:
+        """Something happened that can bring a deadline nearer: a phase, a pause, a resumption."""
+        if self._stopped:
+            return
+        nearest = due(self._route, self._moments)
+        if nearest is None:
+            return
+        delay = max(0.0, nearest[0] - self._clock.seconds())
+        if self._timer is None:
+            self._timer = self._clock.callLater(delay, self._tick)
+        elif self._timer.getTime() > nearest[0]:
+            self._timer.reset(delay)
+
+    def stop(self) -> None:
+        """Watch no more.  May be called more than once."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        self._timer = None
+        nearest = due(self._route, self._moments)
+        if nearest is not None and nearest[0] <= self._clock.seconds():
+            self.stop()
+            self._expired(nearest[1])
+        else:
+            self.look()

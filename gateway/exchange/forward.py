@@ -1,0 +1,67 @@
+"""What a proxy changes in a head, and nothing else (RFC 9110, 7.6).
+
+Order, case and number of the fields stay as they came.  Towards the upstream: Host is its
+authority, the body's framing is ours, and identity coding is asked for, because a coded stream can
+be neither read on the side nor spoken into.  Towards the client: only the framing changes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..config.model import Upstream
+from ..http1 import Fields, Framing, FramingKind, RequestHead, ResponseHead, request_bytes
+from ..http1.framing import CHUNKED
+
+Pairs = list[tuple[bytes, bytes]]
+
+_REFRAMED: Final = frozenset({b"host", b"content-length", b"expect", b"accept-encoding"})
+_CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key"})
+_LENGTH: Final = frozenset({b"content-length"})
+
+#: The head of an event stream that the gateway begins before the upstream has answered.  Without
+#: X-Accel-Buffering nginx would collect what is meant to be heard at once.
+OWN_STREAM_HEAD: Final[Pairs] = [
+    (b"Content-Type", b"text/event-stream; charset=utf-8"),
+    (b"Cache-Control", b"no-cache, no-transform"),
+    (b"X-Accel-Buffering", b"no"),
+]
+
+
+def request_head(head: RequestHead, target: bytes, upstream: Upstream, body_size: int) -> bytes:
+    """The head that asks `upstream` for `target`, with a body of `body_size` bytes."""
+    drop = _REFRAMED | _CREDENTIALS if upstream.api_key is not None else _REFRAMED
+    pairs: Pairs = [(b"Host", upstream.url.authority.encode("ascii"))]
+    pairs += head.fields.end_to_end(drop)
+    pairs.append((b"Accept-Encoding", b"identity"))
+    if upstream.api_key is not None:
+        pairs.append(_credential(upstream.api_key_header, upstream.api_key.reveal()))
+    if body_size or _announces_body(head.fields):
+        pairs.append((b"Content-Length", b"%d" % body_size))
+    return request_bytes(head.method, target, pairs)
+
+
+def _announces_body(fields: Fields) -> bool:
+    return b"content-length" in fields or b"transfer-encoding" in fields
+
+
+def _credential(template: str, key: str) -> tuple[bytes, bytes]:
+    """``Authorization: Bearer`` and a key, or a bare field name and a key, as a field."""
+    name, _, scheme = template.partition(":")
+    value = f"{scheme.strip()} {key}".strip()
+    return name.strip().encode("ascii"), value.encode("latin-1")
+
+
+def response_pairs(
+    head: ResponseHead, framing: Framing, *, is_event_stream: bool
+) -> tuple[Pairs, Framing]:
+    """The fields for the client, and the framing of its body.
+
+    An event stream is chunked even if the upstream told its length, because keepalives or an error
+    event may have to be added.
+    """
+    if is_event_stream:
+        return head.fields.end_to_end(_LENGTH), CHUNKED
+    if framing.kind in (FramingKind.CHUNKED, FramingKind.UNTIL_CLOSE):
+        return head.fields.end_to_end(_LENGTH), framing
+    return head.fields.end_to_end(), framing

@@ -1,0 +1,69 @@
+"""Speaks into a silent stream, so that nobody on the way takes the silence for death.
+
+A `LoopingCall` beats while the silence lasts.  Between silences nothing runs but one timer for the
+moment at which the next beat would be due; a byte of the upstream moves that moment by what the
+relay notes in `Moments` anyway, and the timer finds out when it fires.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
+
+from .deadlines import Moments
+
+
+class Keepalive:
+    """Calls `beat` after `after` seconds from now, then after every `interval` seconds of silence.
+
+    `beat` decides whether anything can be written now, and writes it.
+    """
+
+    def __init__(
+        self,
+        after: float,
+        interval: float,
+        moments: Moments,
+        clock: IReactorTime,
+        beat: Callable[[], None],
+    ) -> None:
+        self._interval = interval
+        self._moments = moments
+        self._clock = clock
+        self._beat: Callable[[], None] | None = beat
+        self._not_before = clock.seconds() + after
+        self._loop = LoopingCall(self._tick)
+        self._loop.clock = clock
+        self._wait: IDelayedCall | None = clock.callLater(after, self._begin)
+
+    @property
+    def running(self) -> bool:
+        """Whether a beat can still come."""
+        return self._wait is not None or self._loop.running
+
+    def stop(self) -> None:
+        """No beat after this.  May be called at any time, more than once, even from a beat."""
+        self._beat = None
+        if self._wait is not None:
+            self._wait.cancel()
+            self._wait = None
+        if self._loop.running:
+            self._loop.stop()
+
+    def _begin(self) -> None:
+        """Silence was due by now: beat as long as it lasts."""
+        self._wait = None
+        self._loop.start(self._interval, now=True)
+
+    def _tick(self) -> None:
+        now = self._clock.seconds()
+        due = self._not_before
+        if self._moments.head is not None:
+            due = self._moments.last_byte + self._interval
+        if due > now:
+            self._loop.stop()
+            self._wait = self._clock.callLater(due - now, self._begin)
+        elif self._beat is not None:
+            self._beat()

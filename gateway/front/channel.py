@@ -1,0 +1,343 @@
+"""One client connection: strict HTTP/1.1 in, responses in order out.
+
+It takes the place of Twisted's HTTPChannel, which accepts heads that two parsers can read in two
+ways, and offers Requests the same methods, so that any Resource renders on it.
+
+States, one after the other for each request: HEAD (waiting for or reading a head), BODY (reading a
+body), BUSY (a request runs).  LINGER throws away the body of a refused request for a moment, so
+that the refusal is not lost to a reset; CLOSING waits for the last bytes to be flushed.
+
+Invariants: at most one request runs, its answer goes out before the next head is parsed; while it
+runs the socket is read all the same, into a bounded buffer, because otherwise a client's FIN would
+not be seen; one deadline is armed in every state but BUSY.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IPushProducer,
+    ISSLTransport,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web import http
+from twisted.web.http_headers import Headers
+from zope.interface import implementer
+
+from ..http1 import FramingKind, HeadBuffer, RemoteError, request_framing, response_bytes
+from ..http1.body import BodyDecoder, decoder_for
+from ..http1.head import parse_request
+from .request import Request
+
+if TYPE_CHECKING:
+    from .site import GatewaySite, Refusal
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class State(Enum):
+    """See the module's text."""
+
+    HEAD = "head"
+    BODY = "body"
+    BUSY = "busy"
+    LINGER = "linger"
+    CLOSING = "closing"
+
+
+@implementer(IPushProducer)
+class Channel(Protocol):
+    """The server's side of one connection."""
+
+    transport: Any
+
+    def __init__(self, site: GatewaySite) -> None:
+        self.site = site
+        self.factory = site
+        self.persistent = True
+        self._limits = site.limits
+        self._state = State.HEAD
+        self._head = HeadBuffer(self._limits.head, tolerate_blank_line=True)
+        self._head_begun = False
+        self._body: BodyDecoder | None = None
+        self._max_body = 0
+        self._claimed = 0  # bytes taken from the site's budget
+        self._request: Request | None = None
+        self._behind = bytearray()  # what came behind the running request
+        self._replay: IDelayedCall | None = None  # `_behind` is about to be parsed
+        self._producer: IPushProducer | None = None
+        self._write_paused = False
+        self._timer: IDelayedCall | None = None
+
+    # Twisted's protocol interface.
+
+    def connectionMade(self) -> None:
+        """Register as the transport's producer for good: that is how its full buffer is felt."""
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        self._peer: IAddress = self.transport.getPeer()
+        self._host: IAddress = self.transport.getHost()
+        self.transport.registerProducer(self, True)
+        self.site.open_channels.add(self)
+        self._arm(self._limits.head_timeout)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Parse, or keep for later, what the client sent."""
+        if self._state is State.BUSY or self._replay is not None:
+            self._behind += data
+            if len(self._behind) > self._limits.pipelined:
+                self.abort()
+            return
+        if self._state in (State.LINGER, State.CLOSING):
+            return
+        try:
+            while data and self._state in (State.HEAD, State.BODY):
+                if self._state is State.HEAD:
+                    data = self._head_received(data)
+                else:
+                    data = self._body_received(data)
+        except RemoteError as error:
+            self._refuse(error.status, str(error))
+            return
+        if data and self._state is State.BUSY:
+            self._behind += data  # at most one read more than the limit
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone: tell the request that was running or arriving, once."""
+        self._disarm()
+        if self._replay is not None:
+            self._replay.cancel()
+            self._replay = None
+        self.site.open_channels.discard(self)
+        self._state = State.CLOSING
+        self._producer = None
+        self._behind.clear()
+        request, self._request = self._request, None
+        self.release_body()
+        if request is not None and not request.finished:
+            request.connectionLost(reason)
+
+    # Parsing.
+
+    def _head_received(self, data: bytes) -> bytes:
+        if not self._head_begun:
+            self._head_begun = True
+            self._arm(self._limits.head_timeout)
+        block = self._head.feed(data)
+        if block is None:
+            return b""
+        rest = self._head.take_rest()
+        head = parse_request(block, self._limits.head)
+        framing = request_framing(head)
+        self.persistent = head.persistent and head.minor == 1
+        request = self._request = Request(self, head)
+        verdict = self.site.door.admit(request, framing)
+        if not isinstance(verdict, int):
+            self._send_refusal(verdict, unread=framing.kind is not FramingKind.NONE)
+            return b""
+        self._max_body = verdict
+        if framing.kind is FramingKind.NONE:
+            self._start_request()
+            return rest
+        if framing.length > verdict:
+            raise RemoteError(f"the request body is longer than {verdict} bytes", 413)
+        self._body = decoder_for(framing)
+        self._state = State.BODY
+        self._arm(self._limits.body_timeout)
+        if not rest and head.minor == 1 and b"100-continue" in head.fields.elements(b"expect"):
+            self.write(_CONTINUE)
+        return rest
+
+    def _body_received(self, data: bytes) -> bytes:
+        assert self._body is not None
+        assert self._request is not None
+        piece = self._body.feed(data)
+        if piece:
+            size = len(piece)
+            if self._request.body_size + size > self._max_body:
+                raise RemoteError(f"the request body is longer than {self._max_body} bytes", 413)
+            if not self.site.budget.take(size):
+                self._refuse(503, "too many request bodies are held in memory; try again shortly")
+                return b""
+            self._claimed += size
+            self._request.body_received(piece)
+            self._arm(self._limits.body_timeout)
+        if not self._body.done:
+            return b""
+        rest, self._body = self._body.excess, None
+        self._start_request()
+        return rest
+
+    def _start_request(self) -> None:
+        assert self._request is not None
+        self._state = State.BUSY
+        self._head_begun = False
+        self._disarm()
+        self._request.process()
+
+    # What a Request calls.  The names are those of Twisted's HTTPChannel.
+
+    def write(self, data: bytes) -> None:
+        """Write bytes of a response."""
+        self.transport.write(data)
+
+    def writeSequence(self, iovec: list[bytes]) -> None:
+        """Write several pieces of a response."""
+        self.transport.write(b"".join(iovec))
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        """Write a head that a Resource composed in Twisted's way."""
+        pairs = [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
+        if not self.persistent:
+            pairs.append((b"Connection", b"close"))
+        self.write(response_bytes(int(code), reason, pairs))
+
+    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
+        """`producer` is paused while the client does not take what is written."""
+        if not streaming or self._producer is not None:
+            raise RuntimeError("a channel takes one push producer at a time")
+        self._producer = producer
+        if self._write_paused:
+            producer.pauseProducing()
+
+    def unregisterProducer(self) -> None:
+        """The producer has nothing more to say."""
+        self._producer = None
+
+    def requestDone(self, request: Request) -> None:
+        """The response is whole: go on with the next request, or close."""
+        self.unregisterProducer()
+        self.release_body()
+        self._request = None
+        if not self.persistent:
+            self.loseConnection()
+            return
+        self._state = State.HEAD
+        self._arm(self._limits.idle_timeout)
+        if self._write_paused:
+            self.transport.pauseProducing()  # no further request before this response is taken
+            return
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._behind and self._replay is None:
+            # From the reactor, so that a thousand pipelined requests are not a thousand frames.
+            self._replay = self.site.clock.callLater(0, self._parse_behind)
+
+    def _parse_behind(self) -> None:
+        self._replay = None
+        data = bytes(self._behind)
+        self._behind.clear()
+        self.dataReceived(data)
+
+    def release_body(self) -> None:
+        """Give back what the running request's body had claimed of the budget."""
+        self.site.budget.give_back(self._claimed)
+        self._claimed = 0
+
+    def loseConnection(self) -> None:
+        """Close once everything is flushed, or the client has had its time to read it."""
+        self._state = State.CLOSING
+        self._arm(self._limits.write_timeout)
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Reset the connection: nothing that was not yet sent will be."""
+        self._state = State.CLOSING
+        self.unregisterProducer()
+        self.transport.abortConnection()
+
+    def wind_down(self) -> None:
+        """Serve what is running, then close; close at once if nothing is."""
+        self.persistent = False
+        if self._state is State.HEAD and not self._head_begun:
+            self.loseConnection()
+
+    def getPeer(self) -> IAddress:
+        """The client's address."""
+        return self._peer
+
+    def getHost(self) -> IAddress:
+        """The address that the client connected to."""
+        return self._host
+
+    def isSecure(self) -> bool:
+        """Whether the connection is TLS."""
+        return ISSLTransport.providedBy(self.transport)
+
+    # Twisted's producer interface: the transport's write buffer is full, or empty again.
+
+    def pauseProducing(self) -> None:
+        """The client does not take what was written."""
+        self._write_paused = True
+        if self._producer is not None:
+            self._producer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The client has taken everything."""
+        self._write_paused = False
+        if self._producer is not None:
+            self._producer.resumeProducing()
+        elif self._state is State.HEAD:
+            self.transport.resumeProducing()
+            self._go_on()
+
+    def stopProducing(self) -> None:
+        """The transport is going; `connectionLost` follows and tells the request."""
+
+    # Refusals and deadlines.
+
+    def _refuse(self, status: int, message: str) -> None:
+        refusal = self.site.door.refuse(self._request, status, message)
+        self._send_refusal(refusal, unread=True)
+
+    def _send_refusal(self, refusal: Refusal, *, unread: bool) -> None:
+        """Answer and close; read on for a moment if there is a body to come."""
+        self.persistent = False
+        request, self._request = self._request, None
+        self.release_body()
+        pairs = [
+            (b"Content-Type", b"application/json"),
+            (b"Content-Length", b"%d" % len(refusal.body)),
+            (b"Connection", b"close"),
+        ]
+        if refusal.retry_after is not None:
+            pairs.append((b"Retry-After", b"%d" % refusal.retry_after))
+        reason = http.RESPONSES.get(refusal.status, b"Unknown Status")
+        head = response_bytes(refusal.status, reason, pairs)
+        bodiless = request is not None and request.head.method == b"HEAD"
+        self.write(head if bodiless else head + refusal.body)
+        if unread:
+            self._state = State.LINGER
+            self._arm(self._limits.linger)
+        else:
+            self.loseConnection()
+
+    def _arm(self, seconds: float) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.reset(seconds)
+        else:
+            self._timer = self.site.clock.callLater(seconds, self._deadline)
+
+    def _disarm(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def _deadline(self) -> None:
+        self._timer = None
+        if self._state is State.LINGER:
+            self.loseConnection()
+        elif self._state is State.CLOSING:
+            self.transport.abortConnection()
+        elif self._state is State.HEAD and not self._head_begun:
+            self.loseConnection()
+        else:
+            self._refuse(408, f"the request's {self._state.value} did not come in time")

@@ -1,0 +1,193 @@
+"""A request as a Resource sees it, and the only way in which a response reaches a client.
+
+It is a ``twisted.web`` Request, so that any Resource can render it; Twisted's header tables are
+made only when one asks for them.  The gateway's own Resource uses the part below: the head as it
+was parsed, the body as the chunks in which it came (never a file, never a form), and four verbs for
+the answer: `start`, `send`, `end` and `abort`, or `respond` for a short one.
+
+Invariants: a head is written once; nothing is written after the end or after the client has gone;
+a body that could not be ended as announced is broken visibly (`abort`), never closed cleanly.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from twisted.python.failure import Failure
+from twisted.web import http
+from twisted.web.http_headers import Headers
+from twisted.web.resource import IResource
+from twisted.web.server import Request as TwistedRequest
+
+from ..http1 import LAST_CHUNK, Framing, FramingKind, RequestHead, chunk, response_bytes
+
+if TYPE_CHECKING:
+    from .channel import Channel
+
+Pairs = Iterable[tuple[bytes, bytes]]
+
+
+class Request(TwistedRequest):
+    """One request on a `Channel`.  See the module's text."""
+
+    defaultContentType = None
+    channel: Channel | None = None  # type: ignore[assignment] # it stands in for HTTPChannel
+
+    def __init__(self, channel: Channel, head: RequestHead) -> None:
+        self._tables: dict[str, Headers] = {}
+        super().__init__(  # type: ignore[no-untyped-call]
+            channel, parsePOSTFormSubmission=False
+        )
+        self.head = head
+        self.method = head.method
+        self.uri = head.target
+        self.path = head.path
+        self.clientproto = b"HTTP/1.%d" % head.minor
+        self.body: list[bytes] = []
+        self.body_size = 0
+        self.status_sent: int | None = None
+        #: What the door found out about the request, for the Resource.
+        self.context: object = None
+        #: Called once, with the reason, if the client goes before the response has ended.
+        self.on_gone: Callable[[Failure], None] | None = None
+        self._chunked_body = False
+        self._bodiless = head.method == b"HEAD"
+
+    # Twisted's tables, made on demand.
+
+    @property
+    def requestHeaders(self) -> Headers:
+        """The request's fields as Twisted's table."""
+        return self._table("request")
+
+    @requestHeaders.setter
+    def requestHeaders(self, headers: Headers) -> None:
+        """Twisted's initialiser assigns an empty table: it is made later."""
+
+    @property
+    def responseHeaders(self) -> Headers:
+        """The response's fields, for Resources that use Twisted's way of writing."""
+        return self._table("response")
+
+    @responseHeaders.setter
+    def responseHeaders(self, headers: Headers) -> None:
+        """See `requestHeaders`."""
+
+    def _table(self, which: str) -> Headers:
+        if which not in self._tables:
+            table = self._tables[which] = Headers()
+            if which == "request":
+                for name, value in self.head.fields:
+                    table.addRawHeader(name, value)
+        return self._tables[which]
+
+    # What the channel calls.
+
+    def body_received(self, data: bytes) -> None:
+        """Keep a piece of the body."""
+        self.body.append(data)
+        self.body_size += len(data)
+
+    def process(self) -> None:
+        """Hand the request to the Site's Resource; a leaf at the root needs no traversal."""
+        assert self.channel is not None
+        self.site = self.channel.site
+        resource: IResource = self.site.resource
+        if resource.isLeaf:
+            self.prepath, self.postpath = [], []
+            try:
+                self.render(resource)  # type: ignore[no-untyped-call]
+            except Exception:
+                self.processingFailed(Failure())  # type: ignore[no-untyped-call]
+        else:
+            self.content = io.BytesIO(b"".join(self.body))
+            self.args = http.parse_qs(self.uri.partition(b"?")[2], True)
+            super().process()  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The client has gone before the response ended."""
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        on_gone, self.on_gone = self.on_gone, None
+        if on_gone is not None:
+            on_gone(reason)
+
+    # What the gateway's Resource calls.
+
+    @property
+    def takes_chunks(self) -> bool:
+        """Whether the client speaks HTTP/1.1: it understands chunks and interim responses."""
+        return self.head.minor == 1
+
+    def send_interim(self, status: int, reason: bytes, pairs: Pairs) -> None:
+        """Pass on an interim (1xx) response; never to HTTP/1.0 (RFC 9110, 15.2)."""
+        if self.channel is not None and self.takes_chunks and self.status_sent is None:
+            self.channel.write(response_bytes(status, reason, pairs))
+
+    def start(self, status: int, reason: bytes, pairs: Pairs, framing: Framing) -> None:
+        """Write the response's head.
+
+        `framing` says how the body will end.  Bodies of unknown length are chunked; to HTTP/1.0,
+        which knows no chunks, they end with the connection.  `pairs` must not hold Connection,
+        Transfer-Encoding or, unless the length is meant, Content-Length.
+        """
+        channel = self.channel
+        if channel is None or self.status_sent is not None:
+            return
+        fields = list(pairs)
+        unknown = framing.kind in (FramingKind.CHUNKED, FramingKind.UNTIL_CLOSE)
+        if unknown and not self._bodiless:
+            if self.takes_chunks:
+                fields.append((b"Transfer-Encoding", b"chunked"))
+                self._chunked_body = True
+            else:
+                channel.persistent = False
+        if not channel.persistent:
+            fields.append((b"Connection", b"close"))
+        self.status_sent = status
+        self.startedWriting = 1
+        channel.write(response_bytes(status, reason, fields))
+
+    def send(self, data: bytes) -> None:
+        """Write a piece of the body in the framing of its head."""
+        if self.channel is not None and not self._bodiless:
+            self.channel.write(chunk(data) if self._chunked_body else data)
+
+    def end(self, *, close: bool = False) -> None:
+        """The body is whole.  `close` ends the connection as well, once everything is flushed."""
+        channel = self.channel
+        if channel is None or self.finished:
+            return
+        if close:
+            channel.persistent = False
+        if self._chunked_body:
+            channel.write(LAST_CHUNK)
+        self.finished = 1
+        self.on_gone = None
+        self.channel = None
+        channel.requestDone(self)
+
+    def abort(self) -> None:
+        """Break the response so that the client cannot take it for whole: reset the connection."""
+        channel = self.channel
+        if channel is None or self.finished:
+            return
+        self.finished = 1
+        self.on_gone = None
+        self.channel = None
+        channel.abort()
+
+    def respond(
+        self, status: int, body: bytes, pairs: Pairs = (), content_type: bytes = b"application/json"
+    ) -> None:
+        """A whole short response, in one write after the head."""
+        fields = [(b"Content-Type", content_type), (b"Content-Length", b"%d" % len(body)), *pairs]
+        reason = http.RESPONSES.get(status, b"Unknown Status")
+        self.start(status, reason, fields, Framing(FramingKind.LENGTH, len(body)))
+        self.send(body)
+        self.end()
+
+    def __repr__(self) -> str:
+        # Without the query: it can carry a key.
+        return f"<Request {self.method.decode('latin-1')} {self.path.decode('latin-1')}>"

@@ -1,0 +1,96 @@
+"""The Site: what every connection of a listener shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.web.resource import IResource
+from twisted.web.server import Site
+
+from ..http1 import Framing, HeadLimits
+from .budget import BodyBudget
+from .channel import Channel
+
+if TYPE_CHECKING:
+    from .request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A request that goes no further: the answer, before its body was read."""
+
+    status: int
+    body: bytes
+    retry_after: int | None = None  #: seconds
+
+
+class Door(Protocol):
+    """Who decides at a request's head whether, and up to which size, its body is read."""
+
+    def admit(self, request: Request, framing: Framing) -> int | Refusal:
+        """The largest body to read, in bytes, or what to answer instead."""
+
+    def refuse(self, request: Request | None, status: int, message: str) -> Refusal:
+        """The answer to a request that broke a rule of HTTP (`request` None: no head came)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrontLimits:
+    """What a connection may take, and for how long.  Times in seconds."""
+
+    head: HeadLimits = field(default_factory=HeadLimits)
+    head_timeout: float = 15.0  #: from a request's first byte to the end of its head
+    idle_timeout: float = 75.0  #: from one response to the first byte of the next request
+    body_timeout: float = 60.0  #: between two reads of a body
+    write_timeout: float = 60.0  #: for the last bytes of a response, once all of it is written
+    linger: float = 2.0  #: how long a refused request's body is read and thrown away
+    pipelined: int = 64 * 1024  #: bytes kept of what is sent behind a running request
+
+
+class GatewaySite(Site):
+    """A ``twisted.web`` Site whose connections are our `Channel`.
+
+    `door` judges heads; `resource` renders requests, as in every Site.
+    """
+
+    def __init__(
+        self,
+        resource: IResource,
+        door: Door,
+        reactor: IReactorTime,
+        budget: BodyBudget,
+        limits: FrontLimits | None = None,
+    ) -> None:
+        super().__init__(  # type: ignore[no-untyped-call]
+            resource, reactor=reactor, parsePOSTFormSubmission=False
+        )
+        self.door = door
+        self.budget = budget
+        self.limits = limits or FrontLimits()
+        self.open_channels: set[Channel] = set()
+
+    def buildProtocol(self, addr: IAddress | None) -> TwistedProtocol:  # type: ignore[override]
+        """A channel for one connection."""
+        return Channel(self)
+
+    def startFactory(self) -> None:
+        """Twisted's access log, and the clock that serves it, are not used."""
+
+    def stopFactory(self) -> None:
+        """See `startFactory`."""
+
+    def log(self, request: object) -> None:
+        """Requests are logged once, at their end, by the completion chain."""
+
+    def close_idle(self) -> None:
+        """Close the connections that have no request running; the others close after theirs."""
+        for channel in tuple(self.open_channels):
+            channel.wind_down()
+
+    @property
+    def clock(self) -> IReactorTime:
+        """The clock of every deadline on this side."""
+        return self.reactor

@@ -1,0 +1,39 @@
+"""HTTP/1.1 heads and framing, sans I/O: bytes in, values out, for both directions.
+
+`grammar` says which bytes may stand where, `head` reads and `write` writes heads, `framing` decides
+where a message ends, `body` takes message bodies out of their framing, and `fields` holds the rules
+for fields that are not passed on.  Nothing here knows of sockets or of Twisted.
+
+A peer that breaks the rules raises `RemoteError`; code of ours that does raises `LocalError`.
+Nothing is repaired: what two parsers could read differently is refused.
+"""
+
+from .body import BodyDecoder, ChunkedDecoder, LengthDecoder, UntilCloseDecoder
+from .errors import LocalError, ProtocolError, RemoteError
+from .fields import Fields
+from .framing import Framing, FramingKind, request_framing, response_framing
+from .head import HeadBuffer, HeadLimits, RequestHead, ResponseHead
+from .write import LAST_CHUNK, chunk, request_bytes, response_bytes
+
+__all__ = [
+    "LAST_CHUNK",
+    "BodyDecoder",
+    "ChunkedDecoder",
+    "Fields",
+    "Framing",
+    "FramingKind",
+    "HeadBuffer",
+    "HeadLimits",
+    "LengthDecoder",
+    "LocalError",
+    "ProtocolError",
+    "RemoteError",
+    "RequestHead",
+    "ResponseHead",
+    "UntilCloseDecoder",
+    "chunk",
+    "request_bytes",
+    "request_framing",
+    "response_bytes",
+    "response_framing",
+]

@@ -1,0 +1,186 @@
+"""Decoders that take a body out of its framing, fed in pieces cut anywhere.
+
+Each has `feed`, which returns the body bytes of one read; `done`, True at the end of the body;
+`excess`, what came behind that end; and `eof`, to be called when the peer ends its connection.
+They hold a bounded number of bytes whatever comes.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from . import grammar
+from .errors import RemoteError, Truncated
+from .framing import Framing, FramingKind
+
+#: Bytes of one chunk's size line, extensions included, and of a whole trailer section.
+MAX_SIZE_LINE = 1024
+MAX_TRAILERS = 16 * 1024
+
+
+class BodyDecoder(Protocol):
+    """What the three decoders have in common."""
+
+    done: bool
+    excess: bytes
+
+    def feed(self, data: bytes) -> bytes:
+        """The body bytes in `data`.
+
+        Raises `RemoteError` where the framing is broken; its `before` has the body bytes up to there.
+        """
+
+    def eof(self) -> None:
+        """The peer ended its connection.  Raises `Truncated` if the body is not whole."""
+
+
+class LengthDecoder:
+    """A body of a told number of bytes; 0 for messages without a body."""
+
+    __slots__ = ("_left", "done", "excess")
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+        self.done = length == 0
+        self.excess = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """See `BodyDecoder.feed`."""
+        size = len(data)
+        if size < self._left:
+            self._left -= size
+            return data
+        self.excess += data[self._left :]
+        data = data[: self._left]
+        self._left = 0
+        self.done = True
+        return data
+
+    def eof(self) -> None:
+        """See `BodyDecoder.eof`."""
+        if not self.done:
+            raise Truncated(f"the body ended {self._left} bytes short of its Content-Length")
+
+
+class UntilCloseDecoder:
+    """A body that ends with its connection, so that nobody can tell an end from a cut."""
+
+    __slots__ = ("done", "excess")
+
+    def __init__(self) -> None:
+        self.done = False
+        self.excess = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """See `BodyDecoder.feed`."""
+        return data
+
+    def eof(self) -> None:
+        """See `BodyDecoder.eof`; here it is the end of the body."""
+        self.done = True
+
+
+class ChunkedDecoder:
+    """The chunked coding (RFC 9112, 7.1); extensions and trailers are checked and dropped."""
+
+    __slots__ = ("_in_trailers", "_left", "_line", "_need_crlf", "_trailer_bytes", "done", "excess")
+
+    def __init__(self) -> None:
+        self._left = 0  # bytes to come of the chunk's data
+        self._need_crlf = False  # the chunk's data is through, its CRLF is not
+        self._line = b""  # an unfinished line
+        self._in_trailers = False
+        self._trailer_bytes = 0
+        self.done = False
+        self.excess = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """See `BodyDecoder.feed`."""
+        if self.done:
+            self.excess += data
+            return b""
+        left = self._left
+        if left and len(data) < left:  # the middle of a large chunk: nothing to look at
+            self._left = left - len(data)
+            return data
+        if self._line:
+            data, self._line = self._line + data, b""
+        pieces: list[bytes] = []
+        try:
+            self._take(data, pieces)
+        except RemoteError as error:
+            error.before = b"".join(pieces)
+            raise
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _take(self, data: bytes, pieces: list[bytes]) -> None:
+        position = 0
+        while not self.done:
+            if self._left:
+                piece = data[position : position + self._left]
+                position += len(piece)
+                self._left -= len(piece)
+                pieces.append(piece)
+                if self._left:
+                    break
+                self._need_crlf = True
+            if self._need_crlf:
+                end = data[position : position + 2]
+                if end != b"\r\n":
+                    if b"\r\n".startswith(end):
+                        self._line = end
+                        break
+                    raise RemoteError("a chunk's data is not followed by CRLF")
+                position += 2
+                self._need_crlf = False
+            newline = data.find(b"\n", position)
+            if newline < 0:
+                self._keep_line(data[position:])
+                break
+            if data[newline - 1 : newline] != b"\r" or newline == position:
+                raise RemoteError("a line of the chunked coding ends in LF without CR")
+            self._take_line(data[position : newline - 1])
+            position = newline + 1
+        if self.done:
+            self.excess = data[position:]
+
+    def eof(self) -> None:
+        """See `BodyDecoder.eof`."""
+        if not self.done:
+            raise Truncated("the chunked body ended without its last chunk")
+
+    def _keep_line(self, line: bytes) -> None:
+        limit = MAX_TRAILERS if self._in_trailers else MAX_SIZE_LINE
+        if len(line) > limit:
+            raise RemoteError(f"a line of the chunked coding is longer than {limit} bytes")
+        self._line = line
+
+    def _take_line(self, line: bytes) -> None:
+        if self._in_trailers:
+            self._take_trailer(line)
+            return
+        match = grammar.CHUNK_SIZE.fullmatch(line) if len(line) <= MAX_SIZE_LINE else None
+        if match is None:
+            raise RemoteError("a chunk's size line is malformed")
+        self._left = int(match[1], 16)
+        self._in_trailers = not self._left
+
+    def _take_trailer(self, line: bytes) -> None:
+        if not line:
+            self.done = True
+            return
+        self._trailer_bytes += len(line) + 2
+        if self._trailer_bytes > MAX_TRAILERS:
+            raise RemoteError(f"the trailers are longer than {MAX_TRAILERS} bytes", 431)
+        name, colon, value = line.partition(b":")
+        if not colon or not grammar.is_token(name) or grammar.CONTROL.search(value):
+            raise RemoteError("a trailer line is not 'Name: value'")
+
+
+def decoder_for(framing: Framing) -> BodyDecoder:
+    """The decoder of a body that is framed so."""
+    if framing.kind is FramingKind.CHUNKED:
+        return ChunkedDecoder()
+    if framing.kind is FramingKind.UNTIL_CLOSE:
+        return UntilCloseDecoder()
+    return LengthDecoder(framing.length)

@@ -1,0 +1,85 @@
+"""Header fields as they came, and which of them a proxy does not pass on (RFC 9110, 7.6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+#: Fields that concern one connection alone, whether Connection names them or not.
+HOP_BY_HOP: Final = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"transfer-encoding",
+        b"upgrade",
+        b"trailer",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+    )
+)
+
+#: Fields that Connection cannot take away: a message without them means something else.
+END_TO_END: Final = frozenset((b"host", b"content-length", b"authorization"))
+
+
+class Fields:
+    """Fields in the order, case and number in which they came, looked up without regard to case."""
+
+    __slots__ = ("_index", "pairs")
+
+    def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        self.pairs = tuple(pairs)
+        index: dict[bytes, list[bytes]] = {}
+        for name, value in self.pairs:
+            key = name.lower()
+            if key in index:
+                index[key].append(value)
+            else:
+                index[key] = [value]
+        self._index = index
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        return iter(self.pairs)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._index
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fields) and self.pairs == other.pairs
+
+    def __hash__(self) -> int:
+        return hash(self.pairs)
+
+    def __repr__(self) -> str:
+        # Names only: values hold credentials.
+        return f"<Fields {b' '.join(name for name, _ in self.pairs).decode('latin-1')}>"
+
+    def get_all(self, name: bytes) -> list[bytes]:
+        """Every value of the field `name` (given in lower case), in order."""
+        return self._index.get(name, [])
+
+    def get(self, name: bytes) -> bytes | None:
+        """The first value of the field `name` (given in lower case)."""
+        values = self._index.get(name)
+        return values[0] if values else None
+
+    def elements(self, name: bytes) -> list[bytes]:
+        """The lower-cased elements of a list field over all its lines (RFC 9110, 5.6.1)."""
+        return [
+            element
+            for value in self._index.get(name, ())
+            for element in (part.strip(b" \t").lower() for part in value.split(b","))
+            if element
+        ]
+
+    def end_to_end(self, drop: frozenset[bytes] = frozenset()) -> list[tuple[bytes, bytes]]:
+        """What a proxy passes on: no hop-by-hop field, none named by Connection or in `drop`."""
+        gone = HOP_BY_HOP | drop
+        if b"connection" in self._index:
+            gone = gone.union(set(self.elements(b"connection")) - END_TO_END)
+        return [pair for pair in self.pairs if pair[0].lower() not in gone]

@@ -1,0 +1,39 @@
+"""Which bytes may stand where in a head (RFC 9110 section 5, RFC 9112 sections 2 to 5)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+#: Every byte of a token (RFC 9110, 5.6.2): method names, field names, codings.
+TCHAR: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+#: Control bytes, none of which but HTAB may stand in a head once its lines have been taken apart.
+#: Bytes from 0x80 are "obs-text" and allowed in field values alone.
+CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+#: A line feed without the carriage return before it (RFC 9112, 2.2 lets a server refuse it).
+BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+
+#: Origin form of a request target: what RFC 3986 allows in a path and a query, and nothing else, so
+#: that no two parsers can see different targets.
+ORIGIN_FORM: Final = re.compile(rb"/[A-Za-z0-9\-._~!$&'()*+,;=:@/?%\[\]]*")
+
+#: ``reg-name`` or IPv4 or a bracketed IPv6 literal, and a port (RFC 9110, 7.2; RFC 3986, 3.2.2).
+HOST: Final = re.compile(
+    rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::(?P<port>[0-9]{1,5}))?"
+)
+
+#: A chunk's size line without its CRLF (RFC 9112, 7.1): up to 15 digits, so that no size overflows
+#: 63 bits, and extensions, which are checked and ignored.
+CHUNK_SIZE: Final = re.compile(
+    rb"([0-9A-Fa-f]{1,15})"
+    rb"(?:[ \t]*;[ \t]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+    rb"(?:[ \t]*=[ \t]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+    rb"|\"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*\"))?)*"
+)
+
+
+def is_token(data: bytes) -> bool:
+    """Whether `data` is a token: not empty, and nothing but `TCHAR`."""
+    return bool(data) and not data.translate(None, TCHAR)

@@ -1,0 +1,199 @@
+"""The vocabulary of an exchange: what was asked, how it ended, what it used.
+
+Everything that tells somebody about a request (the ledger, the log, ``gatewayctl``, JSON output)
+speaks in these terms, and only in these.  `Intent` is what is known before the upstream is asked;
+`Record` is the whole story and is made once, when the exchange settles.  Both are immutable.
+
+This module knows nothing of sockets, of SQL or of any dialect, and imports nothing of the gateway.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+
+#: A value that a row may hold.
+Value = str | int | float | bool | None
+
+
+class Outcome(StrEnum):
+    """How an exchange ended; exactly one for each."""
+
+    FINISHED = "finished"
+    CLIENT_GONE = "client_gone"
+    UPSTREAM_FAILED = "upstream_failed"
+    TIMED_OUT = "timed_out"
+    REJECTED = "rejected"
+    DRAINED = "drained"
+    KILLED = "killed"
+    INTERNAL_ERROR = "internal_error"
+    REPLAYED = "replayed"
+
+
+class Phase(StrEnum):
+    """Where an exchange stands, in the order in which it passes them."""
+
+    REQUEST = "request"
+    CONNECT = "connect"
+    HEAD = "head"
+    FIRST_EVENT = "first_event"
+    RELAY = "relay"
+    DONE = "done"
+
+
+class ErrorCode(StrEnum):
+    """Why an exchange did not end well: a closed list, so that dashboards can rely on it."""
+
+    CONNECT_REFUSED = "connect_refused"
+    CONNECT_FAILED = "connect_failed"
+    CONNECT_TIMEOUT = "connect_timeout"
+    DNS = "dns"
+    TLS = "tls"
+    RESET = "reset"
+    TRUNCATED = "truncated"
+    MALFORMED = "malformed"
+    NO_TERMINAL_EVENT = "no_terminal_event"
+    NOT_SSE = "not_sse"
+    HTTP_ERROR = "http_error"
+    PROVIDER_ERROR_EVENT = "provider_error_event"
+    HEAD_TIMEOUT = "head_timeout"
+    FIRST_EVENT_TIMEOUT = "first_event_timeout"
+    IDLE_TIMEOUT = "idle_timeout"
+    TOTAL_TIMEOUT = "total_timeout"
+    CLIENT_WRITE_TIMEOUT = "client_write_timeout"
+    BODY_TOO_LARGE = "body_too_large"
+    BAD_REQUEST = "bad_request"
+    UNAUTHORIZED = "unauthorized"
+    OVERLOADED = "overloaded"
+    LEDGER_UNAVAILABLE = "ledger_unavailable"
+    OPERATOR = "operator"
+    BUG = "bug"
+
+
+class UsageSource(StrEnum):
+    """Where the token counts of a row come from."""
+
+    PROVIDER = "provider"
+    ESTIMATED = "estimated"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts in one meaning for every dialect.  None is "not told"; 0 is "told to be none".
+
+    `input_tokens` is the whole input, tokens read from and written to a cache included;
+    `output_tokens` is the whole output, reasoning included.
+    """
+
+    input_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is known of a request before its upstream is asked: the ledger's opening entry."""
+
+    id: str
+    started_at: float  #: seconds since the epoch
+    instance: str
+    route: str
+    upstream: str
+    dialect: str
+    method: str
+    path: str  #: without the query string, which can carry credentials
+    model_requested: str | None
+    stream: bool
+    tenant: str | None
+    session: str | None
+    client: str
+    user_agent: str | None
+    request_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A settled exchange: its intent and how it went.  Times in milliseconds from its start."""
+
+    intent: Intent
+    ended_at: float  #: seconds since the epoch
+    outcome: Outcome
+    phase: Phase | None
+    error: ErrorCode | None = None
+    error_detail: str | None = None
+    status_upstream: int | None = None
+    status_sent: int | None = None
+    model_served: str | None = None
+    stop_reason: str | None = None
+    upstream_request_id: str | None = None
+    attempts: int | None = None
+    connect_ms: float | None = None
+    head_ms: float | None = None
+    first_event_ms: float | None = None
+    duration_ms: float | None = None
+    paused_ms: float | None = None
+    response_bytes: int | None = None
+    events: int | None = None
+    keepalives: int | None = None
+    usage: Usage = field(default_factory=Usage)
+    usage_source: UsageSource = UsageSource.NONE
+    usage_raw: str | None = None
+    cost_usd: float | None = None
+    price_snapshot: str | None = None
+
+    def as_row(self) -> dict[str, Value]:
+        """The record as the columns of `COLUMNS`: the shape of a row, of JSON and of log fields."""
+        flat: dict[str, Value] = {}
+        for source in (self.intent, self, self.usage):
+            for f in fields(source):
+                flat[f.name] = getattr(source, f.name)
+        flat["started_at"] = timestamp(self.intent.started_at)
+        flat["ended_at"] = timestamp(self.ended_at)
+        return {name: flat[name] for name in COLUMNS}
+
+
+#: Every column of a row, in the order in which people are shown them.
+COLUMNS: tuple[str, ...] = (
+    "id", "started_at", "ended_at", "instance", "route", "upstream", "dialect", "method", "path",
+    "model_requested", "model_served", "stream", "tenant", "session", "client", "user_agent",
+    "status_upstream", "status_sent", "outcome", "phase", "error", "error_detail", "stop_reason",
+    "upstream_request_id", "attempts", "connect_ms", "head_ms", "first_event_ms", "duration_ms",
+    "paused_ms", "request_bytes", "response_bytes", "events", "keepalives", "input_tokens",
+    "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens",
+    "reasoning_tokens", "usage_source", "usage_raw", "cost_usd", "price_snapshot",
+)  # fmt: skip
+
+#: The columns that an `Intent` fills.
+INTENT_COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Intent))
+
+
+def intent_row(intent: Intent) -> Mapping[str, Value]:
+    """An intent as columns: the first half of what `Record.as_row` will say."""
+    row: dict[str, Value] = {name: getattr(intent, name) for name in INTENT_COLUMNS}
+    row["started_at"] = timestamp(intent.started_at)
+    return row
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC, with microseconds: text that sorts as time."""
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def new_id() -> str:
+    """A fresh UUIDv7 (RFC 9562, section 5.7): rows sort by the time at which they were opened."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10))
+    value = (milliseconds & (1 << 48) - 1) << 80
+    value |= 0x7 << 76 | (random >> 68) << 64  # version, then 12 random bits
+    value |= 0x2 << 62 | random & (1 << 62) - 1  # variant, then 62 random bits
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,236 @@
+"""The root service: everything started in order, and stopped in the opposite one.
+
+Start: the ledger, then the listeners, then READY.  A start that fails says why in one line and ends
+the process with 1.
+
+Stop: no new connections and requests; running streams go on for up to ``drain_timeout``; what still
+runs then is ended with an error event; the ledger is flushed last, so that every end has its row.
+A second SIGTERM or SIGINT skips the waiting.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn
+
+from twisted.application.service import Service
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from . import journal
+from .config import Config, with_demo
+from .demo import demo_site
+from .exchange.exchange import Services
+from .front.budget import BodyBudget
+from .front.site import GatewaySite
+from .ledger import LedgerError, SqliteLedger
+from .notify import Notifier
+from .proxy import Identity, ReverseProxy
+from .routing import Router
+from .tenant import load_key
+from .upstream.endpoint import CertificateFileError, endpoint_for
+from .upstream.pool import Pool
+
+_log = Logger(namespace="gateway.service")
+
+#: Seconds between two looks at whether the last stream has ended while draining.
+_DRAIN_LOOK = 0.05
+
+
+class StartError(Exception):
+    """The gateway cannot start; the text says why and what would be right."""
+
+
+class GatewayService(Service):
+    """See the module's text."""
+
+    name = "gateway"
+
+    def __init__(self, config: Config, reactor: Any, notifier: Notifier | None = None) -> None:
+        self._config = config
+        self._reactor = reactor
+        self._notifier = notifier or Notifier()
+        self._instance = f"{socket.gethostname()}-{os.getpid()}"
+        self._accepting = True
+        self._drain_now = False
+        self._ports: list[IListeningPort] = []
+        self._demo_port: IListeningPort | None = None
+        self._sites: list[GatewaySite] = []
+        self._pools: dict[str, Pool] = {}
+        self._ledger: SqliteLedger | None = None
+        self._services: Services | None = None
+
+    # Start.
+
+    def startService(self) -> None:
+        """Start everything, or end the process with 1 and a line that says why."""
+        try:
+            self._start()
+        except StartError as error:
+            self._give_up(str(error))
+        super().startService()  # type: ignore[no-untyped-call]
+        self._reactor.callWhenRunning(self._running)
+
+    def _give_up(self, why: str) -> NoReturn:
+        _log.critical("cannot start: {why}", why=why)
+        sys.exit(1)
+
+    def _start(self) -> None:
+        config = self._config
+        if config.gateway.demo:
+            self._demo_port = self._reactor.listenTCP(
+                0, demo_site(self._reactor), interface="127.0.0.1"
+            )
+            config = self._config = with_demo(config, _port_of(self._demo_port))
+        key = self._open_state(config)
+        try:
+            self._pools = {
+                name: Pool(upstream, endpoint_for(upstream, self._reactor), self._reactor)
+                for name, upstream in config.upstreams.items()
+            }
+        except CertificateFileError as error:
+            raise StartError(str(error)) from error
+        assert self._ledger is not None
+        self._services = Services(
+            clock=self._reactor,
+            wall=time.time,
+            ledger=self._ledger,
+            links=(("ledger", self._ledger.settle), ("log", journal.log_record)),
+        )
+        proxy = ReverseProxy(
+            self._services,
+            Router(config.routes),
+            self._pools,
+            Identity(self._instance, key),
+            config.gateway.max_streams,
+            lambda: self._accepting,
+        )
+        budget = BodyBudget(config.gateway.max_buffered)
+        for description in config.gateway.listen:
+            site = GatewaySite(proxy, proxy, self._reactor, budget)
+            self._sites.append(site)
+            self._ports.append(self._listen(description, site))
+
+    def _open_state(self, config: Config) -> bytes:
+        """Open the ledger and the key of the tenants' names."""
+        state_dir = config.gateway.state_dir
+        ledger = SqliteLedger(
+            config.ledger.path, config.ledger.durability, self._instance, self._reactor
+        )
+        try:
+            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            key = load_key(state_dir / "tenant.key")
+            ledger.start()
+        except LedgerError as error:
+            raise StartError(str(error)) from error
+        except OSError as error:
+            raise StartError(f"state_dir {state_dir} cannot be used: {error}") from error
+        self._ledger = ledger
+        return key
+
+    def _listen(self, description: str, site: GatewaySite) -> IListeningPort:
+        """Listen; TCP and Unix endpoints answer at once."""
+        results: list[IListeningPort | Failure] = []
+        serverFromString(self._reactor, description).listen(site).addBoth(results.append)
+        if results and not isinstance(results[0], Failure):
+            return results[0]
+        reason = "no answer"
+        if results and isinstance(results[0], Failure):
+            error = results[0].value
+            reason = str(error.socketError if isinstance(error, CannotListenError) else error)
+        raise StartError(
+            f"listen = {description}: {reason}; is another gateway running, or the port taken?"
+        )
+
+    def _running(self) -> None:
+        self._install_signals()
+        self._notifier.send("READY=1", f"STATUS={self._config.source}")
+        for description in self._config.gateway.listen:
+            _log.info("listening on {description}", description=description)
+        _log.info("rows go to {path}", path=str(self._config.ledger.path))
+
+    def _install_signals(self) -> None:
+        """Let the second signal of a kind end the drain that the first one began."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            first = signal.getsignal(number)
+            if callable(first):
+                signal.signal(number, self._on_signal(first))
+
+    def _on_signal(
+        self, first: Callable[[int, FrameType | None], object]
+    ) -> Callable[[int, FrameType | None], None]:
+        def handler(number: int, frame: FrameType | None) -> None:
+            if self._accepting:
+                first(number, frame)
+            else:
+                self._reactor.callFromThread(self._end_drain)
+
+        return handler
+
+    def _end_drain(self) -> None:
+        self._drain_now = True
+
+    # Stop.
+
+    def stopService(self) -> Deferred[None]:
+        """Drain, then stop the rest in order."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        self._accepting = False
+        self._notifier.send("STOPPING=1")
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await DeferredList([_stop_listening(port) for port in self._ports])
+        for site in self._sites:
+            site.close_idle()
+        await self._drain()
+        if self._ledger is not None:
+            await self._ledger.stop()
+        for pool in self._pools.values():
+            pool.close()
+        if self._demo_port is not None:
+            await _stop_listening(self._demo_port)
+
+    async def _drain(self) -> None:
+        running = self._services.running if self._services is not None else set()
+        if not running:
+            return
+        limit = self._config.gateway.drain_timeout
+        _log.info(
+            "waiting up to {limit:g} s for {count} streams; a second signal ends them now",
+            limit=limit,
+            count=len(running),
+        )
+        deadline = self._reactor.seconds() + limit
+
+        def look() -> None:
+            if not running or self._drain_now or self._reactor.seconds() >= deadline:
+                loop.stop()
+
+        loop = LoopingCall(look)
+        loop.clock = self._reactor
+        await loop.start(_DRAIN_LOOK)
+        for exchange in tuple(running):
+            exchange.drain()
+
+
+def _stop_listening(port: IListeningPort) -> Deferred[object]:
+    return succeed(None).addCallback(lambda _: port.stopListening())
+
+
+def _port_of(port: IListeningPort) -> int:
+    address = port.getHost()
+    assert isinstance(address, IPv4Address)
+    return address.port

@@ -1,0 +1,60 @@
+"""``twistd gateway``: its options, and the service that they describe."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+from twisted.application.service import IService
+from twisted.python import usage
+
+from . import __version__, journal
+from .config import Config, ConfigError, builtin, load
+from .service import GatewayService
+
+
+class Options(usage.Options):
+    """The command line of ``twistd gateway``."""
+
+    synopsis = "[--config FILE] [--check]"
+    longdesc = (
+        "A streaming gateway between LLM clients and LLM APIs.  Without --config it listens on "
+        "127.0.0.1:8080, passes your own API keys through to OpenAI, Anthropic and Google, and "
+        "serves a simulated provider under /demo."
+    )
+    optParameters = [  # noqa: RUF012 - the name and the type are Twisted's
+        ["config", "c", None, "INI file to read instead of using the built-in configuration."],
+    ]
+    optFlags = [  # noqa: RUF012 - the name and the type are Twisted's
+        ["check", None, "Validate the configuration, list every problem, and exit."],
+    ]
+    compData = usage.Completions(optActions={"config": usage.CompleteFiles("*.ini")})
+
+    config: Config
+
+    def opt_version(self) -> NoReturn:
+        """Print the gateway's version and exit."""
+        print(f"txgateway {__version__}")
+        sys.exit(0)
+
+    def postOptions(self) -> None:
+        """Read the configuration; list all its problems and exit with 1 if it has any."""
+        path = self["config"]
+        try:
+            self.config = builtin() if path is None else load(path)
+        except ConfigError as error:
+            print(error, file=sys.stderr)
+            sys.exit(1)
+        if self["check"]:
+            print(f"{self.config.source}: ok")
+            sys.exit(0)
+        if self.parent is not None and not self.parent.get("logfile"):
+            log_format = self.config.gateway.log
+            self.parent["logger"] = lambda: journal.observer(log_format)
+
+
+def makeService(options: Options) -> IService:
+    """The gateway, not yet started, for twistd."""
+    from twisted.internet import reactor
+
+    return GatewayService(options.config, reactor)

@@ -1,0 +1,312 @@
+"""One connection to an upstream: a request out, its response in, strictly parsed.
+
+Invariants
+- One exchange at a time.  It hears, in this order: any number of `interim_received`, one
+  `head_received`, any number of `data_received`, and then exactly one of `response_ended` and
+  `upstream_failed`; or `upstream_failed` at any point.  After `abort` it hears nothing.
+- The connection goes back to its pool only if the response was whole, nothing came behind it, the
+  request had been written out entirely and neither side asked for a close (RFC 9112, 9.3).
+- The request's body is written as the socket takes it and let go of piece by piece.
+- `pause` stops reading from the socket; the kernel and TCP then slow the upstream down.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ITCPTransport
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..http1 import (
+    FramingKind,
+    HeadBuffer,
+    HeadLimits,
+    RemoteError,
+    ResponseHead,
+    response_framing,
+)
+from ..http1.body import BodyDecoder, decoder_for
+from ..http1.errors import Truncated
+from ..http1.framing import Framing
+from ..http1.head import parse_response
+from ..record import ErrorCode
+from .errors import UpstreamError, classify
+
+#: Interim responses that are taken before one final response.
+MAX_INTERIM = 16
+
+
+class Receiver(Protocol):
+    """Who waits for a response.  See the module's invariants."""
+
+    def request_written(self) -> None:
+        """The request's body has been handed to the socket and is no longer held."""
+
+    def interim_received(self, head: ResponseHead) -> None:
+        """An interim response (1xx other than 101) came."""
+
+    def head_received(self, head: ResponseHead, framing: Framing) -> None:
+        """The final response's head came."""
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the body came, out of their framing."""
+
+    def response_ended(self) -> None:
+        """The body is whole."""
+
+    def upstream_failed(self, error: UpstreamError) -> None:
+        """The response will not come, or not whole."""
+
+    def bug_found(self, failure: Failure) -> None:
+        """One of the calls above raised."""
+
+
+class State(Enum):
+    """What the connection is doing."""
+
+    CONNECTING = "connecting"
+    IDLE = "idle"
+    ACTIVE = "active"
+    CLOSED = "closed"
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class Connection(TwistedProtocol):
+    """See the module's text.  `on_idle` and `on_closed` tell the pool."""
+
+    transport: Any
+
+    def __init__(
+        self,
+        *,
+        secure: bool,
+        limits: HeadLimits,
+        on_idle: Callable[[Connection], None],
+        on_closed: Callable[[Connection], None],
+    ) -> None:
+        #: Fires when the connection can be sent on; cancelling it drops the connection.
+        self.ready: Deferred[Connection] = Deferred(lambda _: self.abort())
+        self.state = State.CONNECTING
+        self._secure = secure
+        self._limits = limits
+        self._on_idle = on_idle
+        self._on_closed = on_closed
+        self._receiver: Receiver | None = None
+        self._method = b""
+        self._unsent: deque[bytes] = deque()
+        self._sending = False  # the request is not written out yet
+        self._blocked = False  # the socket takes no more of it for now
+        self._paused = False  # we do not read the response for now
+        self._head_buffer = HeadBuffer(limits)
+        self._interim = 0
+        self._persistent = False
+        self._body: BodyDecoder | None = None
+
+    # The way there.
+
+    def connectionMade(self) -> None:
+        """TCP is there; over TLS the handshake is still to come."""
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        if not self._secure:
+            self._become_ready()
+
+    def handshakeCompleted(self) -> None:
+        """TLS is there and the certificate was found to be the host's."""
+        self._become_ready()
+
+    def _become_ready(self) -> None:
+        self.state = State.IDLE
+        self.ready.callback(self)
+
+    def send(self, method: bytes, head: bytes, body: Iterable[bytes], receiver: Receiver) -> None:
+        """Begin an exchange: write the request and wait for its response."""
+        assert self.state is State.IDLE
+        self.state = State.ACTIVE
+        self._receiver = receiver
+        self._method = method
+        self._interim = 0
+        self._unsent.extend(body)
+        self._sending = True
+        if len(self._unsent) <= 1:  # nearly every request: one write, and no producer's bookkeeping
+            self.transport.write(head + self._unsent.popleft() if self._unsent else head)
+            self._request_written()
+            return
+        self.transport.write(head)
+        self.transport.registerProducer(self, True)
+        self.resumeProducing()
+
+    # Twisted's producer interface: the request's body towards the socket.
+
+    def resumeProducing(self) -> None:
+        """The socket takes more of the request's body."""
+        self._blocked = False
+        while self._unsent and not self._blocked:
+            self.transport.write(self._unsent.popleft())
+        if not self._unsent and self._sending and not self._blocked:
+            self.transport.unregisterProducer()
+            self._request_written()
+
+    def pauseProducing(self) -> None:
+        """The socket does not take more for now."""
+        self._blocked = True
+
+    def stopProducing(self) -> None:
+        """The connection is going; `connectionLost` tells the receiver."""
+
+    def _request_written(self) -> None:
+        self._sending = False
+        if self._receiver is not None:
+            self._tell(self._receiver.request_written)
+
+    # The way back.
+
+    def dataReceived(self, data: bytes) -> None:
+        """Parse what the upstream sent."""
+        receiver = self._receiver
+        if receiver is None:
+            # Nothing was asked: whatever this is, it must not answer the next request.
+            self.abort()
+            return
+        try:
+            if self._body is None:
+                data = self._heads_received(data)
+                if self._body is None:
+                    return
+            piece = self._body.feed(data)
+            if piece:
+                receiver.data_received(piece)
+            # The receiver may have let go of us just now.
+            if self._body is not None and self._body.done:
+                self._finish()
+        except RemoteError as error:
+            if error.before:
+                self._tell(lambda: receiver.data_received(error.before), receiver)
+            self._fail(UpstreamError(ErrorCode.MALFORMED, f"the upstream's response: {error}"))
+        except Exception:
+            self._found_bug(Failure())
+
+    def _heads_received(self, data: bytes) -> bytes:
+        """Take heads off `data`; what follows the final one, once it has come."""
+        while True:
+            block = self._head_buffer.feed(data)
+            if block is None or self._receiver is None:
+                return b""
+            head = parse_response(block, self._limits)
+            rest = self._head_buffer.take_rest()
+            if head.status >= 200:
+                break
+            if head.status == 101:
+                raise RemoteError("a switch of protocols that nobody asked for")
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                raise RemoteError(f"more than {MAX_INTERIM} interim responses")
+            self._receiver.interim_received(head)
+            data = rest
+        framing = response_framing(head, self._method)
+        self._persistent = head.persistent and framing.kind is not FramingKind.UNTIL_CLOSE
+        self._body = decoder_for(framing)
+        self._receiver.head_received(head, framing)
+        return rest
+
+    def _finish(self) -> None:
+        assert self._body is not None
+        receiver, self._receiver = self._receiver, None
+        excess, self._body = self._body.excess, None
+        reusable = (
+            self._persistent and not excess and not self._sending and self.state is State.ACTIVE
+        )
+        if reusable:
+            self.resume()
+            self.state = State.IDLE
+            self._on_idle(self)
+        else:
+            self._close()
+        if receiver is not None:
+            self._tell(receiver.response_ended, receiver)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone: an end for a body that ends so, a failure for everything else."""
+        established = self.state is not State.CONNECTING
+        was_idle = self.state is State.IDLE
+        self.state = State.CLOSED
+        if not established:
+            self.ready.errback(Failure(classify(reason, established=False)))
+            return
+        if was_idle:
+            self._on_closed(self)
+        receiver, self._receiver = self._receiver, None
+        if receiver is None:
+            return
+        body, self._body = self._body, None
+        error = classify(reason, established=True)
+        if body is not None and error.code is ErrorCode.RESET and reason.check(ConnectionDone):
+            try:
+                body.eof()
+            except Truncated as truncated:
+                error = UpstreamError(ErrorCode.TRUNCATED, str(truncated))
+            else:
+                self._tell(receiver.response_ended, receiver)
+                return
+        self._tell(lambda: receiver.upstream_failed(error), receiver)
+
+    # Control.
+
+    def pause(self) -> None:
+        """Stop reading from the upstream."""
+        if self.state is State.ACTIVE and not self._paused:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self.state is State.ACTIVE and self._paused:
+            self._paused = False
+            self.transport.resumeProducing()
+
+    def abort(self) -> None:
+        """Drop the connection at once.  The receiver hears nothing more."""
+        self._receiver = None
+        self._close()
+
+    def _close(self) -> None:
+        was_idle = self.state is State.IDLE
+        self._receiver = None
+        self._body = None
+        self._unsent.clear()
+        if self.state is State.CONNECTING:
+            self.transport.abortConnection()  # `connectionLost` fails `ready`
+        elif self.state is not State.CLOSED:
+            self.state = State.CLOSED
+            # Not loseConnection: on a paused TLS transport it never completes.
+            self.transport.abortConnection()
+            if was_idle:
+                self._on_closed(self)
+
+    def _fail(self, error: UpstreamError) -> None:
+        receiver = self._receiver
+        self._close()
+        if receiver is not None:
+            self._tell(lambda: receiver.upstream_failed(error), receiver)
+
+    def _found_bug(self, failure: Failure) -> None:
+        receiver = self._receiver
+        self._close()
+        if receiver is not None:
+            receiver.bug_found(failure)
+
+    def _tell(self, call: Callable[[], None], receiver: Receiver | None = None) -> None:
+        try:
+            call()
+        except Exception:
+            receiver = receiver or self._receiver
+            if receiver is not None:
+                receiver.bug_found(Failure())

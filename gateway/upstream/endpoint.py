@@ -1,0 +1,61 @@
+"""How an upstream is reached: an endpoint made once, TLS verified against roots and host name."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from OpenSSL import crypto
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    wrapClientTLS,
+)
+from twisted.internet.interfaces import IReactorCore, IStreamClientEndpoint
+from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
+
+from ..config.model import Upstream
+
+#: Seconds; longer than any `connect_timeout`, which is what ends an attempt.
+_ENDPOINT_TIMEOUT = 3600
+
+
+class CertificateFileError(ValueError):
+    """The file named by ``ca`` holds no certificate that can be read."""
+
+
+def endpoint_for(upstream: Upstream, reactor: IReactorCore) -> IStreamClientEndpoint:
+    """The endpoint of `upstream`.
+
+    The server's certificate is verified by service-identity for the host in the URL, against the
+    system's roots or the upstream's own `ca`.  Raises `CertificateFileError`.
+    """
+    host, port = upstream.url.host, upstream.url.port
+    endpoint: IStreamClientEndpoint
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        endpoint = HostnameEndpoint(reactor, host, port, timeout=_ENDPOINT_TIMEOUT)
+    else:
+        kind = TCP4ClientEndpoint if version == 4 else TCP6ClientEndpoint
+        endpoint = kind(reactor, host, port, timeout=_ENDPOINT_TIMEOUT)
+    if not upstream.url.secure:
+        return endpoint
+    roots = None
+    if upstream.ca is not None:
+        roots = trustRootFromCertificates(read_certificates(upstream.ca))
+    return wrapClientTLS(optionsForClientTLS(host, trustRoot=roots), endpoint)
+
+
+def read_certificates(path: Path) -> list[Certificate]:
+    """Every certificate of a PEM file.  Raises `CertificateFileError` if there is none."""
+    marker = b"-----BEGIN CERTIFICATE-----"
+    try:
+        blocks = path.read_bytes().split(marker)[1:]
+        found = [Certificate.loadPEM(marker + block) for block in blocks]
+    except (OSError, crypto.Error, ValueError) as error:
+        raise CertificateFileError(f"{path} is not a readable PEM file: {error}") from error
+    if not found:
+        raise CertificateFileError(f"{path} holds no PEM certificate")
+    return found

@@ -1,0 +1,99 @@
+"""``conf/gateway.ini`` is the reference of all keys, and is used as it is by the systemd unit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.config import builtin, load
+from gateway.config.schema import MATCHING, SECTIONS
+
+from .conftest import HOME, Read
+
+FILE = Path(__file__).parents[2] / "conf" / "gateway.ini"
+
+#: Where each key is documented: a route's policy is under [defaults].
+DOCUMENTED = {
+    (kind, name): key
+    for kind, keys in {**SECTIONS, "route": MATCHING}.items()
+    for name, key in keys.items()
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A key as the file shows it."""
+
+    active: bool
+    value: str
+    prose: str  #: what stands in comments above it
+
+
+def shown() -> Iterator[tuple[tuple[str, str], Shown]]:
+    """The keys of the sections that are active, with their kind of section."""
+    kind = ""
+    prose: list[str] = []
+    for line in FILE.read_text().splitlines():
+        if header := re.fullmatch(r"\[(\w+)[^\]]*\]", line):
+            kind = header[1]
+        elif line.startswith("#["):
+            kind = ""  # an example
+        elif (key := re.fullmatch(r"(#?)(\w+) =(?: (.*))?", line)) and kind:
+            yield (kind, key[2]), Shown(not key[1], key[3] or "", " ".join(prose))
+        prose = [*prose, line[2:]] if line.startswith("# ") else []
+
+
+FIRST: dict[tuple[str, str], Shown] = {}
+for place, key_as_shown in shown():
+    FIRST.setdefault(place, key_as_shown)
+
+
+def test_every_key_is_in_it_and_no_other() -> None:
+    policy_of_routes = {place for place in FIRST if place[0] == "route"} - DOCUMENTED.keys()
+    assert FIRST.keys() - policy_of_routes == DOCUMENTED.keys()
+    assert {name for _, name in policy_of_routes} <= SECTIONS["defaults"].keys()
+
+
+@pytest.mark.parametrize("place", DOCUMENTED, ids=" ".join)
+def test_every_key_is_explained_in_the_schema_s_words(place: tuple[str, str]) -> None:
+    assert FIRST[place].prose.startswith(DOCUMENTED[place].doc)
+
+
+@pytest.mark.parametrize(
+    "place", [place for place, key in DOCUMENTED.items() if not key.required], ids=" ".join
+)
+def test_every_key_is_shown_with_its_default_or_else_its_example(place: tuple[str, str]) -> None:
+    key = DOCUMENTED[place]
+    assert (FIRST[place].active, FIRST[place].value) == (False, key.default or key.example)
+
+
+@pytest.mark.parametrize("place", DOCUMENTED, ids=" ".join)
+def test_every_key_has_a_default_or_an_example_that_is_valid(place: tuple[str, str]) -> None:
+    key = DOCUMENTED[place]
+    (text,) = {key.default, key.example} - {None}
+    assert text is not None
+    key.parse(text)
+
+
+def test_it_serves_what_is_served_without_a_file_but_for_the_demo() -> None:
+    config, without = load(FILE, HOME), builtin(HOME)
+    assert config.upstreams == without.upstreams
+    assert sorted(config.routes, key=str) == sorted(without.routes, key=str)
+    assert config.ledger == without.ledger
+    assert not config.gateway.demo
+
+
+def test_its_examples_are_valid(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "private-ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    (tmp_path / "inside-key").write_text("k1")
+    (tmp_path / "anthropic").write_text("k2")
+    text = FILE.read_text()
+    before, examples = text.split("# Examples.")
+    examples = re.sub(r"^#(?=\[|\w+ = )", "", examples, flags=re.MULTILINE)
+    text = f"{before}#{examples}".replace("/etc/gateway", str(tmp_path))
+    config = read(text, {**HOME, "CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert config.upstreams.keys() >= {"vllm", "claude", "inside"}

@@ -1,0 +1,206 @@
+"""Secrets: fetched from where a file says they are, and shown nowhere."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Config
+from gateway.config.model import Family
+from gateway.config.secret import default_key_header, reference
+
+from .conftest import HOME, UPSTREAM, Problems, Read
+
+CANARY = "sk-canary-5up3r53cr3t"
+KEY = UPSTREAM.rstrip() + "\napi_key = {}\n"
+
+
+def api_key(config: Config) -> str:
+    """The key of the only upstream."""
+    key = config.upstreams["a"].api_key
+    assert key is not None
+    return key.reveal()
+
+
+def test_a_secret_comes_from_the_environment(read: Read) -> None:
+    assert api_key(read(KEY.format("env:THE_KEY"), {**HOME, "THE_KEY": CANARY})) == CANARY
+
+
+def test_a_secret_comes_from_a_file_without_its_line_end(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{CANARY}\n")
+    assert api_key(read(KEY.format(f"file:{tmp_path}/key"))) == CANARY
+
+
+def test_a_secret_comes_from_systemd_credentials(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "openai.key").write_text(CANARY)
+    environ = {**HOME, "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert api_key(read(KEY.format("credential:openai.key"), environ)) == CANARY
+
+
+def test_without_a_reference_there_is_no_key(read: Read) -> None:
+    assert read(UPSTREAM).upstreams["a"].api_key is None
+
+
+REFERENCE = "write env:NAME, file:/path or credential:NAME"
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (CANARY, "this is not a reference, and a key itself never goes into a file"),
+        (f"Bearer {CANARY}", "this is not a reference, and a key itself never goes into a file"),
+        (f"key:{CANARY}", "this is not a reference, and a key itself never goes into a file"),
+        (f"env:{CANARY}", "what follows env: is not valid there"),
+        (f"file:{CANARY}", "what follows file: is not valid there"),
+        (f"credential:../{CANARY}", "what follows credential: is not valid there"),
+        ("env:", "what follows env: is not valid there"),
+    ],
+)
+def test_a_key_written_into_the_file_is_refused_and_not_repeated(
+    value: str, what: str, problems: Problems
+) -> None:
+    """H8: a key reaches no error."""
+    assert problems(KEY.format(value)) == [
+        f"gateway.ini:4: [upstream a] api_key: {what}, {REFERENCE}"
+    ]
+
+
+def test_a_secret_that_is_not_there_is_told_without_what_was_written(
+    problems: Problems, tmp_path: Path
+) -> None:
+    """H8: what looks like a reference can be a pasted key all the same."""
+    upstream = "[upstream {0}]\nurl = http://h\ndialect = openai\napi_key = {1}\n"
+    name = CANARY.replace("-", "_")
+    text = (
+        upstream.format("a", f"env:{name}")
+        + upstream.format("b", f"file:{tmp_path}/{name}")
+        + upstream.format("c", f"credential:{name}")
+    )
+    assert problems(text) == [
+        "gateway.ini:4: [upstream a] api_key: the environment variable is not set, set it or "
+        "write file:/path",
+        "gateway.ini:8: [upstream b] api_key: the secret's file cannot be read (No such file or "
+        "directory), make it readable or name another",
+        "gateway.ini:12: [upstream c] api_key: there are no credentials ($CREDENTIALS_DIRECTORY "
+        "is not set), write LoadCredential= into the systemd unit, or env:NAME or file:/path here",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (" \n", "the secret is empty, put the key there"),
+        (f"{CANARY} {CANARY}", "the secret is not a single word of visible ASCII"),
+        (f"{CANARY}\r\nX-Injected: 1", "the secret is not a single word of visible ASCII"),
+        (f"{CANARY}\xfc", "the secret is not a single word of visible ASCII"),
+        (CANARY * 1000, "the secret is not a single word of visible ASCII"),
+    ],
+)
+@pytest.mark.parametrize("form", ["env", "file"])
+def test_a_secret_that_no_header_can_carry_is_refused_and_not_repeated(
+    form: str, value: str, what: str, problems: Problems, tmp_path: Path
+) -> None:
+    """H8: a key reaches no error."""
+    (tmp_path / "key").write_text(value, encoding="utf-8")
+    written = {"env": "env:THE_KEY", "file": f"file:{tmp_path}/key"}[form]
+    (problem,) = problems(KEY.format(written), {**HOME, "THE_KEY": value})
+    assert problem.startswith(f"gateway.ini:4: [upstream a] api_key: {what}")
+    assert CANARY not in problem
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "url = https://user:{}@h",
+        "url = https://h/?key={}",
+        "url = {}",
+        "dialect = {}",
+        "api_key = {}",
+        "api_key = env:OK ; {}",
+        "api_key = \n  {}",
+        "api_key = env:OK\n  {}",
+        "api_key_header = Authorization: {}",
+        "api_key_header = Authorization: Bearer {}",
+        "apikey = {}",
+        "ca = {}",
+        "pool_size = {}",
+        "connect_timeout = {}",
+        "{}",
+        "Authorization: Bearer {}",
+        "[ledger]\nurl = postgresql://gateway:{}@db/ledger",
+        "[defaults]\nmax_body = {}",
+        "[gateway]\nlisten = tcp:{}",
+        "[gateway]\nlisten = tcp:80:{}=1",
+        "[gateway]\nlog = {}",
+        "[route r]\npath = {}\nheader = {}\nstrip_prefix = {}\nupstream = {}",
+    ],
+)
+def test_a_key_in_the_wrong_place_is_not_repeated(line: str, problems: Problems) -> None:
+    """H8: a key reaches no error, wherever it was pasted."""
+    text = "[upstream a]\n" + line.replace("{}", CANARY)
+    assert CANARY not in "\n".join(problems(text, {**HOME, "OK": "fine"}))
+
+
+def test_a_secret_is_not_shown_by_anything_that_holds_it(read: Read) -> None:
+    """H8: a key reaches no log: not by way of a repr."""
+    config = read(KEY.format("env:THE_KEY"), {**HOME, "THE_KEY": CANARY})
+    shown = f"{config!r} {config} {config.upstreams['a'].api_key}"
+    assert CANARY not in shown
+    assert "<Secret env:THE_KEY>" in shown
+
+
+def test_a_reference_does_not_show_what_was_written() -> None:
+    """H8: it may be the key."""
+    assert CANARY not in repr(reference(f"file:/{CANARY}"))
+
+
+def test_a_secret_is_not_pickled(read: Read) -> None:
+    """H8: a key reaches no file."""
+    key = read(KEY.format("env:THE_KEY"), {**HOME, "THE_KEY": CANARY}).upstreams["a"].api_key
+    with pytest.raises(TypeError, match="not serialised"):
+        pickle.dumps(key)
+
+
+@pytest.mark.parametrize(
+    ("family", "header"),
+    [
+        ("openai", "Authorization: Bearer"),
+        ("anthropic", "x-api-key"),
+        ("gemini", "x-goog-api-key"),
+        ("ollama", "Authorization: Bearer"),
+        ("bedrock", "Authorization: Bearer"),
+        ("generic", "Authorization: Bearer"),
+    ],
+)
+def test_the_header_of_a_key_is_the_one_that_the_api_looks_for(family: str, header: str) -> None:
+    assert default_key_header(Family(family)) == header
+
+
+@pytest.mark.parametrize("header", ["api-key", "Authorization: Api-Key", "X-Auth:Token"])
+def test_the_header_of_a_key_can_be_another(header: str, read: Read) -> None:
+    config = read(f"{UPSTREAM.rstrip()}\napi_key_header = {header}")
+    assert config.upstreams["a"].api_key_header == header
+
+
+@pytest.mark.parametrize(
+    "listen",
+    ["tcp:8080", "tcp:8080:interface=10.0.0.1", "systemd:domain=INET:name=http", "tcp6:8080"],
+)
+def test_a_key_that_anyone_could_spend_is_refused(listen: str, problems: Problems) -> None:
+    """H8: no open relay."""
+    text = f"{KEY.format('env:THE_KEY')}[gateway]\nlisten = unix:/run/x\n  {listen}"
+    assert problems(text, {**HOME, "THE_KEY": CANARY}) == [
+        "gateway.ini:4: [upstream a] api_key: clients beyond this machine could spend this key "
+        "(see listen), listen on loopback only (interface=127.0.0.1) or leave api_key out"
+    ]
+
+
+def test_a_key_is_fine_where_only_this_machine_can_spend_it(read: Read) -> None:
+    text = f"{KEY.format('env:THE_KEY')}[gateway]\nlisten = tcp:80:interface=127.0.0.1\n  unix:/x"
+    assert api_key(read(text, {**HOME, "THE_KEY": CANARY})) == CANARY
+
+
+def test_any_listener_is_fine_where_clients_bring_their_own_keys(read: Read) -> None:
+    assert read(f"{UPSTREAM}[gateway]\nlisten = tcp:80").gateway.listen == ("tcp:80",)

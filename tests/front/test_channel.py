@@ -1,0 +1,236 @@
+"""A client's connection: refusals, limits, order, deadlines; any Resource renders on it."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+from twisted.web.server import Request as TwistedRequest
+
+from gateway.front.budget import BodyBudget
+from gateway.front.site import FrontLimits, GatewaySite
+from tests.transcripts import CHAT_EVENTS
+from tests.world import CHAT, CHAT_WHOLE, LAST, SSE_HEAD, Client, World, chunked, post
+
+LIMITS = FrontLimits(pipelined=1000)
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+        (
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n",
+            400,
+        ),
+        (b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\n", 414),
+    ],
+)
+def test_what_is_not_http_is_refused_with_a_body_and_closed(data: bytes, status: int) -> None:
+    world = World()
+    client = world.client().send(data)
+    response = client.response("GET")
+    assert response.status == status
+    assert b'"error"' in response.body
+    assert response.get(b"connection") == b"close"
+    world.clock.advance(LIMITS.linger)
+    world.clock.advance(0)
+    assert client.wire.lost
+    assert not world.ledger.records
+    assert world.idle()
+
+
+def test_an_unknown_path_is_a_404_before_its_body_is_read() -> None:
+    world = World()
+    world.proxy._router = type(world.proxy._router)([])
+    client = world.client().send(post("/v1/messages", b"x" * 10)[:-10])
+    response = client.response()
+    assert response.status == 404
+    assert b'"type":"error"' in response.body
+    assert not world.ledger.records
+
+
+@pytest.mark.parametrize("chunked_body", [False, True])
+def test_a_body_over_the_routes_limit_is_a_413_in_the_dialects_shape_with_a_row(
+    chunked_body: bool,
+) -> None:
+    world = World(max_body=1000)
+    client = world.client()
+    if chunked_body:
+        client.send(b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(chunked(b"x" * 800))
+        client.send(chunked(b"x" * 800))
+    else:
+        client.send(b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n")
+    response = client.response()
+    assert response.status == 413
+    assert b"request_too_large" in response.body
+    assert (world.record.outcome, world.record.error) == ("rejected", "body_too_large")
+    assert world.budget.held == 0
+
+
+def test_bodies_over_what_all_may_hold_together_are_a_503_with_a_row() -> None:
+    world = World(budget=1500)
+    first, second = world.client(), world.client()
+    body = b'{"model":"m","x":"' + b"y" * 1000 + b'"}'
+    first.send(post("/v1/messages", body)[:-10])
+    second.send(post("/v1/messages", body))
+    response = second.response()
+    assert response.status == 503
+    assert response.get(b"retry-after") is not None
+    assert world.record.error == "overloaded"
+    first.wire.lose()
+    assert world.budget.held == 0
+
+
+def test_more_streams_than_allowed_are_a_503_with_a_row() -> None:
+    world = World(max_streams=1)
+    world.client().send(CHAT)
+    assert world.client().send(CHAT).response().status == 503
+    assert world.record.error == "overloaded"
+
+
+def test_the_body_of_a_refused_request_is_thrown_away_for_a_moment_and_never_parsed() -> None:
+    """A reset in place of the refusal would be all that the client sees."""
+    world = World(max_body=10)
+    client = world.client()
+    inner = b"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n"
+    client.send(b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + inner)
+    for _ in range(50):
+        client.send(inner)
+    assert not client.wire.closing
+    assert len(client.responses("POST", "GET")) == 1
+    world.clock.advance(LIMITS.linger)
+    assert client.wire.closing
+    assert not world.endpoint.wires
+
+
+def test_pipelined_requests_are_answered_in_order() -> None:
+    world = World()
+    client = world.client().send(CHAT_WHOLE + CHAT_WHOLE + CHAT)
+    for _ in range(2):
+        world.up.deliver(OK)
+        world.clock.advance(0)
+    world.up.deliver(SSE_HEAD + chunked(*CHAT_EVENTS) + LAST)
+    found = client.responses("POST", "POST", "POST")
+    assert [r.body for r in found] == [b"{}", b"{}", b"".join(CHAT_EVENTS)]
+    assert len(world.endpoint.wires) == 1
+
+
+def test_what_arrives_while_pipelined_bytes_wait_is_not_parsed_before_them() -> None:
+    world = World()
+    client = world.client().send(CHAT_WHOLE + CHAT_WHOLE[:20])
+    world.up.deliver(OK)
+    client.send(CHAT_WHOLE[20:])
+    world.clock.advance(0)
+    world.up.deliver(OK)
+    assert [r.status for r in client.responses("POST", "POST")] == [200, 200]
+
+
+def test_too_much_behind_a_running_request_ends_the_connection() -> None:
+    """A client that floods cannot hide its own leaving, nor fill our memory."""
+    world = World(limits=LIMITS)
+    client = world.client().send(CHAT)
+    client.send(b"x" * 1001)
+    world.clock.advance(0)
+    assert client.wire.lost
+    assert world.record.outcome == "client_gone"
+
+
+def test_a_client_that_asked_for_a_close_gets_one_and_nothing_behind_it_is_served() -> None:
+    world = World()
+    client = world.client()
+    client.send(CHAT_WHOLE.replace(b"\r\n", b"\r\nConnection: x, Close\r\n", 1) + CHAT_WHOLE)
+    world.up.deliver(OK)
+    response = client.response()
+    assert response.get(b"connection") == b"close"
+    world.clock.advance(0)
+    assert client.wire.lost
+    assert len(world.ledger.records) == 1
+
+
+def test_a_head_that_drips_is_ended_by_an_absolute_deadline() -> None:
+    world = World()
+    client = world.client()
+    for _ in range(20):
+        client.send(b"G")
+        world.clock.advance(1)
+        if client.raw():
+            break
+    assert client.response("GET").status == 408
+    world.clock.advance(5)
+    assert client.wire.lost
+
+
+def test_an_idle_connection_is_closed_without_a_word() -> None:
+    world = World()
+    client = world.client()
+    world.clock.advance(15)
+    world.clock.advance(0)
+    assert client.wire.lost
+    assert client.raw() == b""
+    assert world.idle()
+
+
+def test_a_response_that_nobody_takes_does_not_hold_the_connection_for_ever() -> None:
+    world = World()
+    client = world.client()
+    client.wire.stalled = True
+    client.send(b"nonsense\r\n\r\n")
+    world.clock.pump([1.0] * 70)
+    assert client.wire.aborted
+
+
+def test_100_continue_is_answered_only_after_the_door() -> None:
+    world = World(max_body=100)
+    head = (
+        b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\n"
+        b"Content-Length: %d\r\n\r\n"
+    )
+    client = world.client().send(head % 2)
+    assert client.raw() == b"HTTP/1.1 100 Continue\r\n\r\n"
+    client.send(b"{}")
+    assert b"xpect" not in world.up.read()
+    refused = world.client().send(head % (1 << 40))
+    assert refused.response().status == 413
+    assert refused.response().interim == []
+
+
+def site(resource: Resource) -> Client:
+    world = World()
+    world.site = GatewaySite(resource, world.proxy, world.clock, BodyBudget(1000))
+    return world.client()
+
+
+class Echo(Resource):
+    """A Resource as anybody writes one."""
+
+    isLeaf = False
+
+    def getChild(self, path: bytes, request: TwistedRequest) -> Resource:  # noqa: N802
+        return self
+
+    def render_POST(self, request: TwistedRequest) -> bytes:  # noqa: N802
+        request.setHeader(b"X-Path", b"/".join(request.prepath))
+        request.setHeader(b"X-Agent", request.getHeader(b"user-agent") or b"")
+        return (request.args or {})[b"q"][0] + (request.content.read() if request.content else b"")
+
+    def render_GET(self, request: TwistedRequest) -> int:  # noqa: N802
+        request.write(b"one")
+        request.write(b"two")
+        request.finish()
+        return NOT_DONE_YET
+
+
+def test_any_resource_renders_on_the_channel() -> None:
+    client = site(Echo())
+    data = post("/a/b?q=x", b"body", "User-Agent: me")
+    client.send(data + b"GET /c HTTP/1.1\r\nHost: a\r\n\r\n" + data)
+    found = client.responses("POST", "GET", "POST")
+    assert [r.body for r in found] == [b"xbody", b"onetwo", b"xbody"]
+    assert found[0].get(b"x-path") == b"a/b"
+    assert found[0].get(b"x-agent") == b"me"

@@ -1,0 +1,165 @@
+"""What is shipped around the code: the plugin, the commands, the documents and the unit."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
+
+import gateway
+from gateway.config import load
+from gateway.config.model import Gateway
+from tests.test_demo import Client
+
+ROOT = Path(gateway.__file__).parents[1]
+UNIT = ROOT / "systemd" / "gateway.service"
+
+
+def literal_block(after: str) -> str:
+    """The README's literal block that follows the text `after`, without its indentation."""
+    readme = (ROOT / "README.rst").read_text(encoding="utf-8")
+    block = readme.partition(after)[2].partition("::\n\n")[2]
+    lines = re.match(r"(?:    .*\n|\n)+", block)
+    assert lines, f"no literal block after {after!r}"
+    return re.sub(r"^    ", "", lines[0], flags=re.MULTILINE).strip()
+
+
+def make(*arguments: str) -> str:
+    """What make says."""
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def twistd(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """What twistd says, and on its standard error whether it imported the gateway's service."""
+    program = """
+import atexit, sys
+from twisted.scripts.twistd import run
+atexit.register(lambda: print("imported:", "gateway.tap" in sys.modules, file=sys.stderr))
+run()
+"""
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def unit() -> configparser.SectionProxy:
+    """The service's settings."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(UNIT.read_text(encoding="utf-8"))
+    return parser["Service"]
+
+
+def test_twistd_knows_the_plugin_and_only_once() -> None:
+    plugins = [plugin for plugin in getPlugins(IServiceMaker) if plugin.tapname == "gateway"]
+    assert len(plugins) == 1
+
+
+def test_twistd_lists_the_gateway_without_importing_it() -> None:
+    run = twistd("--help")
+    assert re.search(r"^ +gateway +a streaming gateway for LLM traffic$", run.stdout, re.MULTILINE)
+    assert "imported: False" in run.stderr
+
+
+def test_the_plugins_folder_stays_twisteds() -> None:
+    assert list((ROOT / "twisted").rglob("__init__.py")) == []
+
+
+def test_every_folder_of_modules_is_a_package() -> None:
+    folders = {path.parent for path in (ROOT / "gateway").rglob("*.py")}
+    assert [folder for folder in sorted(folders) if not (folder / "__init__.py").exists()] == []
+
+
+def test_the_extra_all_is_all_that_is_not_for_testing() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    extras = dict(setup["options.extras_require"])
+    everything = re.findall(r"txgateway\[(\w+)\]", extras.pop("all"))
+    assert sorted(everything) == sorted(set(extras) - {"test"})
+
+
+def test_make_alone_names_every_target() -> None:
+    targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert targets
+    assert sorted(re.findall(r"^make (\w+)", make(), re.MULTILINE)) == sorted(
+        set(targets[1].split()) - {"help"}
+    )
+
+
+def test_make_run_prints_the_readmes_first_request() -> None:
+    # What is up to date is not made, so nothing is installed: the command is only looked at.
+    assert literal_block("No key is needed") in make("--dry-run", "run")
+
+
+def test_the_readme_shows_what_its_first_request_is_answered() -> None:
+    """Of the shown answer every ``…`` stands for something left out, and nothing is made up."""
+    request = shlex.split(literal_block("No key is needed"))
+    client = Client()
+    client.ask("/v1/chat/completions", json.loads(request[-1]))
+    client.wait(5)
+    told = client.answer().body.decode().strip()
+    shown = re.escape(literal_block("It speaks for two seconds"))
+    assert re.fullmatch(shown.replace("…", ".*?"), told, re.DOTALL)
+
+
+def test_the_readmes_configuration_is_valid(tmp_path: Path) -> None:
+    file = tmp_path / "my.ini"
+    file.write_text(literal_block("a small one is enough"), encoding="utf-8")
+    assert load(file).routes[0].name == "chat"
+
+
+@pytest.mark.parametrize("name", ["README.rst", *(f"docs/{p.name}" for p in ROOT.glob("docs/*"))])
+def test_a_document_is_well_formed(name: str) -> None:
+    core = pytest.importorskip("docutils.core")
+    path = ROOT / name
+    if path.suffix != ".rst":
+        pytest.skip("not reStructuredText")
+    strictly = {"halt_level": 2, "report_level": 5}
+    core.publish_doctree(path.read_text(encoding="utf-8"), settings_overrides=strictly)
+
+
+def test_every_newsfragment_is_named_after_its_kind() -> None:
+    fragments = {p.name for p in (ROOT / "newsfragments").iterdir()} - {"README.rst"}
+    name = re.compile(r"(\d+|\+[a-z0-9-]+)\.(feature|bugfix|removal|doc|misc)\.rst")
+    assert [f for f in sorted(fragments) if not name.fullmatch(f)] == []
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    program = unit()["ExecStart"].split()[0]
+    copy = tmp_path / UNIT.name
+    copy.write_text(UNIT.read_text(encoding="utf-8").replace(f"={program} ", f"={sys.executable} "))
+    command = ["systemd-analyze", "verify", str(copy)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert [line for line in run.stderr.splitlines() if UNIT.name in line] == []
+    assert run.returncode == 0
+
+
+def test_the_unit_waits_longer_than_a_drain_takes() -> None:
+    limit = re.fullmatch(r"(\d+)min", unit()["TimeoutStopSec"])
+    assert limit
+    assert int(limit[1]) * 60 > Gateway(listen=(), state_dir=Path()).drain_timeout
+
+
+def test_the_units_command_with_the_shipped_configuration_checks_out(tmp_path: Path) -> None:
+    _, *arguments = shlex.split(unit()["ExecStart"])
+    path = str(ROOT / "conf" / "gateway.ini")
+    arguments = [path if a == "/etc/gateway/gateway.ini" else a for a in arguments]
+    run = twistd(*arguments, "--check", STATE_DIRECTORY=str(tmp_path))
+    assert (run.returncode, run.stdout) == (0, f"{path}: ok\n"), run.stderr

@@ -1,0 +1,10 @@
+"""Makes ``twistd gateway`` known to twistd.
+
+Neither this folder nor the one above has an ``__init__.py``: both belong to Twisted, which looks
+for plugins in every ``twisted/plugins`` folder on the path.  The service itself is imported only
+when it is asked for.
+"""
+
+from twisted.application.service import ServiceMaker
+
+gateway = ServiceMaker("txgateway", "gateway.tap", "a streaming gateway for LLM traffic", "gateway")

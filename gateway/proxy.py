@@ -81,7 +81,8 @@ class ReverseProxy(Resource):
         head = request.head
         route = self._router.match(head.path, head.fields.__contains__)
         if route is None:
-            message = f"nothing is served at {head.path.decode('latin-1')}"
+            path_text = head.path.decode("latin-1")
+            message = f"no route of the gateway's configuration takes the path {path_text}"
             return self.refuse(request, 404, message)
         dialect = for_request(route.upstream.family, head.path)
         path, mark, query = head.target.partition(b"?")

@@ -102,7 +102,7 @@ def _segment(text: bytes) -> bytes:
     """One segment's expression.
 
     The first place where a literal after a ``*`` fits is as good as any later one, but for the last
-    literal, which has to end the segment.  The atomic groups keep the machine from trying others.
+    literal, which has to end the segment.  The atomic groups keep `re` from trying others.
     """
     first, *literals = text.split(b"*")
     expression = re.escape(first)
@@ -110,5 +110,5 @@ def _segment(text: bytes) -> bytes:
         *inner, last = literals
         for literal in inner:
             expression += rb"(?>[^/]*?" + re.escape(literal) + rb")"
-        expression += rb"[^/]*" + re.escape(last) + (rb"(?![^/])" if last else b"")
+        expression += rb"[^/]*" + re.escape(last)
     return expression

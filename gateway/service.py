@@ -90,9 +90,9 @@ class GatewayService(Service):
     def _start(self) -> None:
         config = self._config
         if config.gateway.demo:
-            self._demo_port = self._reactor.listenTCP(
-                0, demo_site(self._reactor), interface="127.0.0.1"
-            )
+            demo = demo_site(self._reactor)
+            demo.noisy = False
+            self._demo_port = self._reactor.listenTCP(0, demo, interface="127.0.0.1")
             config = self._config = with_demo(config, _port_of(self._demo_port))
         key = self._open_state(config)
         try:

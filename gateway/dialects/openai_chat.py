@@ -28,8 +28,6 @@ from .request import NAME_LIMIT, peek
 #: How many choice indexes a meter keeps apart (the API allows 128).
 _MOST_CHOICES: Final = 1024
 
-_NULL: Final = msgspec.Raw(b"null")
-_EMPTY: Final = msgspec.Raw(b"{}")
 _DONE: Final = b"[DONE]"
 
 _CACHED: Final = "prompt_tokens_details.cached_tokens"
@@ -81,8 +79,8 @@ class _Chunk(msgspec.Struct, gc=False):
 
     model: str | None = None
     choices: list[_Choice] | None = None
-    usage: msgspec.Raw = _NULL
-    error: msgspec.Raw = _NULL
+    usage: dict[str, msgspec.Raw] | None = None
+    error: Any = None
 
 
 _decode: Final = msgspec.json.Decoder(_Chunk).decode
@@ -109,10 +107,10 @@ class _Tally:
         """Take what a chunk tells."""
         if not self.model and chunk.model:
             self.model = chunk.model[:NAME_LIMIT]
-        if chunk.usage not in (_NULL, _EMPTY):
-            self._usage = bytes(chunk.usage)
-        if chunk.error != _NULL and (error := lenient(chunk.error)):
-            self.error = self.error or str(provider_error.from_value(error))
+        if chunk.usage:  # an empty one tells nothing
+            self._usage = text(chunk.usage)
+        if chunk.error and self.error is None:
+            self.error = str(provider_error.from_value(chunk.error))
         for choice in chunk.choices or ():
             self._add_choice(choice.index, choice.finish_reason)
 
@@ -149,15 +147,20 @@ class ChatStreamMeter:
         """Take whole events."""
         if self._done:
             return
-        for data in payloads(block):
+        events: Sequence[bytes]
+        if block.startswith(b"data:") and block.count(b"\n") == 2 and block.find(b"\r") < 0:
+            events = (block[5:],)  # one event, as most reads are; JSON does not mind white space
+        else:
+            events = payloads(block)
+        for data in events:
             try:
                 chunk = _decode(data)
             except UNREADABLE:
-                if data.startswith(_DONE):
+                if data.lstrip().startswith(_DONE):
                     self.complete = self._done = True
                     return
                 chunk = _loosely(data)
-            if self._underway and chunk.usage == _NULL and chunk.error == _NULL:
+            if self._underway and chunk.usage is None and chunk.error is None:
                 choices = chunk.choices
                 if choices is not None and len(choices) == 1:
                     only = choices[0]
@@ -223,8 +226,8 @@ def _loosely(data: bytes) -> _Chunk:
         choices=[_choice(item) for item in choices if isinstance(item, dict)]
         if isinstance(choices, list)
         else None,
-        usage=msgspec.Raw(text(value.get("usage"))),
-        error=msgspec.Raw(text(value.get("error"))),
+        usage=value.get("usage"),
+        error=value.get("error"),
     )
 
 

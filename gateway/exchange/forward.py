@@ -30,12 +30,16 @@ OWN_STREAM_HEAD: Final[Pairs] = [
 
 def request_head(head: RequestHead, target: bytes, upstream: Upstream, body_size: int) -> bytes:
     """The head that asks `upstream` for `target`, with a body of `body_size` bytes."""
-    drop = _REFRAMED | _CREDENTIALS if upstream.api_key is not None else _REFRAMED
+    own = None
+    drop = _REFRAMED
+    if upstream.api_key is not None:
+        own = _credential(upstream.api_key_header, upstream.api_key.reveal())
+        drop = _REFRAMED | _CREDENTIALS | {own[0].lower()}
     pairs: Pairs = [(b"Host", upstream.url.authority.encode("ascii"))]
     pairs += head.fields.end_to_end(drop)
     pairs.append((b"Accept-Encoding", b"identity"))
-    if upstream.api_key is not None:
-        pairs.append(_credential(upstream.api_key_header, upstream.api_key.reveal()))
+    if own is not None:
+        pairs.append(own)
     if body_size or _announces_body(head.fields):
         pairs.append((b"Content-Length", b"%d" % body_size))
     return request_bytes(head.method, target, pairs)

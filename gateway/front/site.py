@@ -56,6 +56,8 @@ class GatewaySite(Site):
     `door` judges heads; `resource` renders requests, as in every Site.
     """
 
+    noisy = False
+
     def __init__(
         self,
         resource: IResource,

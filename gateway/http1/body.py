@@ -27,7 +27,7 @@ class BodyDecoder(Protocol):
     def feed(self, data: bytes) -> bytes:
         """The body bytes in `data`.
 
-        Raises `RemoteError` where the framing is broken; its `before` has the body bytes up to there.
+        Raises `RemoteError` where the framing is broken; its `before` is the body up to there.
         """
 
     def eof(self) -> None:

@@ -188,8 +188,9 @@ class Connection(TwistedProtocol):
             if self._body is not None and self._body.done:
                 self._finish()
         except RemoteError as error:
-            if error.before:
-                self._tell(lambda: receiver.data_received(error.before), receiver)
+            before = error.before
+            if before:
+                self._tell(lambda: receiver.data_received(before), receiver)
             self._fail(UpstreamError(ErrorCode.MALFORMED, f"the upstream's response: {error}"))
         except Exception:
             self._found_bug(Failure())
@@ -239,7 +240,8 @@ class Connection(TwistedProtocol):
         was_idle = self.state is State.IDLE
         self.state = State.CLOSED
         if not established:
-            self.ready.errback(Failure(classify(reason, established=False)))
+            if not self.ready.called:  # else it was cancelled
+                self.ready.errback(Failure(classify(reason, established=False)))
             return
         if was_idle:
             self._on_closed(self)

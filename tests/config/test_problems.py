@@ -133,6 +133,14 @@ BAD = {
         "write one such as tcp:8080:interface=127.0.0.1",
         "11: [gateway] listen: this stands here twice, write it once",
     ),
+    "the same line twice in a value": (
+        UPSTREAM + "[route r]\nupstream = a\npath =\n  /a\n  /b\n  /a",
+        "10: [route r] path: this stands here twice, write it once",
+    ),
+    "control character in a header": (
+        UPSTREAM + "[gate\x00way]",
+        "5: [gate?way]: unknown section, did you mean [gateway]?",
+    ),
     "unknown upstream": (
         UPSTREAM + "[route r]\npath = /x\nupstream = aa\n[route s]\npath = /y\nupstream = z",
         "7: [route r] upstream: there is no upstream section of this name, did you mean a?",

@@ -197,6 +197,14 @@ def test_a_key_that_anyone_could_spend_is_refused(listen: str, problems: Problem
     ]
 
 
+def test_a_wrong_reference_does_not_hide_that_anyone_could_spend_the_key(
+    problems: Problems,
+) -> None:
+    """O1: all problems are listed."""
+    found = problems(f"{KEY.format(CANARY)}[gateway]\nlisten = tcp:80")
+    assert [problem[:15] for problem in found] == ["gateway.ini:4: "] * 2
+
+
 def test_a_key_is_fine_where_only_this_machine_can_spend_it(read: Read) -> None:
     text = f"{KEY.format('env:THE_KEY')}[gateway]\nlisten = tcp:80:interface=127.0.0.1\n  unix:/x"
     assert api_key(read(text, {**HOME, "THE_KEY": CANARY})) == CANARY

@@ -16,11 +16,13 @@ to rest and the invariants of `gateway.exchange` are checked:
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from gateway.config.model import KeepaliveMode
+from tests.conftest import LoggedFailures
 from tests.transcripts import CHAT_EVENTS, MESSAGES_EVENTS
 from tests.world import BUFFER, CHAT, LAST, MESSAGES, SSE_HEAD, World, chunked
 
@@ -54,20 +56,24 @@ ENDS = {
     "send": {"finished", "upstream_failed"},
 }
 
+PLAIN = ["reset", "fin", "malformed", "gone", "drain", "raise"]
+PLAIN += ["stall", "read", "release", "connect", "flood", "flood"]
 actions = st.lists(
     st.one_of(
         st.tuples(st.just("send"), st.integers(1, 400)),
         st.tuples(st.just("tick"), st.sampled_from([0.0, 0.5, 2.0, 3.0, 5.0, 9.0])),
-        st.sampled_from(
-            [
-                ("reset", 0), ("fin", 0), ("malformed", 0), ("gone", 0), ("drain", 0), ("raise", 0),
-                ("stall", 0), ("read", 0), ("read", 0), ("release", 0), ("release", 0), ("connect", 0),
-                ("connect", 0), ("flood", 0),
-            ]
-        ),
+        st.tuples(st.sampled_from(PLAIN), st.just(0)),
     ),
     max_size=25,
-)  # fmt: skip
+)
+#: How far the exchange has come before the first action.
+STARTS: dict[str, list[tuple[str, float]]] = {
+    "the ledger is asked": [],
+    "connecting": [("release", 0)],
+    "the upstream is asked": [("release", 0), ("connect", 0)],
+    "the head has come": [("release", 0), ("connect", 0), ("send", len(SSE_HEAD))],
+    "an event has come": [("release", 0), ("connect", 0), ("send", len(SSE_HEAD)), ("event", 0)],
+}
 
 
 class Run:
@@ -82,6 +88,7 @@ class Run:
         self.wire = SSE_HEAD + b"".join(map(chunked, self.events)) + LAST
         self.sent = 0
         self.flooded = b""
+        self.raised = 0
         self.ended_by: str | None = None
         self.gone_at: int | None = None
 
@@ -96,6 +103,7 @@ class Run:
         elif action == "connect":
             world.endpoint.connect_now()
         elif action == "stall":
+            self.client.raw()
             self.client.wire.stalled = True
         elif action == "read":
             self.client.wire.stalled = False
@@ -113,34 +121,37 @@ class Run:
             self.ended_by = action
 
     def from_upstream(self, action: str, size: int, up: Any) -> None:
-        if action == "send" and self.sent < len(self.wire) and not self.flooded:
+        if action == "event":
+            size = len(chunked(self.events[0]))
+        if action in ("send", "event") and self.sent < len(self.wire) and not self.flooded:
             piece = self.wire[self.sent : self.sent + size]
             self.sent += len(piece)
             up.deliver(piece)
         elif action == "flood" and self.sent > len(SSE_HEAD) and self.at_event_boundary():
-            event = b"data: " + b"x" * 5000 + b"\n\n"
+            flood = b"data: " + b"x" * 5000 + b"\n\n"
             for _ in range(40):
                 if not up.reading or up.aborted:
                     break
-                self.flooded += event
-                up.deliver(chunked(event))
+                self.flooded += flood
+                up.deliver(chunked(flood))
         elif action == "reset":
             up.reset()
         elif action == "fin":
             up.lose()
         elif action == "malformed" and self.flooded:
             up.deliver(b"zz\r\n")
-        elif action == "raise" and self.sent > len(SSE_HEAD):
-            exchange = next(iter(self.world.services.running))
+        elif action == "raise" and self.sent < len(self.wire) and self.sent > len(SSE_HEAD):
+            (exchange,) = self.world.services.running
             relay = exchange._relay
-            if relay is not None:
-                relay.feed = None
-                up.deliver(b"1\r\nx\r\n" if self.flooded else self.wire[self.sent :])
+            assert relay is not None
+            self.raised += 1
+            with mock.patch.object(relay, "feed", side_effect=ZeroDivisionError):
+                up.deliver(chunked(b"x") if self.flooded else self.wire[self.sent :])
 
     def at_event_boundary(self) -> bool:
         position = len(SSE_HEAD)
-        for event in self.events:
-            position += len(chunked(event))
+        for passed in self.events:
+            position += len(chunked(passed))
             if position == self.sent:
                 return True
         return False
@@ -204,25 +215,29 @@ class Run:
             assert outcome != "finished" or self.gone_at is not None
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=500,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(
     dialect=st.sampled_from(sorted(DIALECTS)),
     mode=st.sampled_from(list(KeepaliveMode)),
+    start=st.sampled_from(sorted(STARTS)),
     script=actions,
 )
 def test_whatever_happens_in_whatever_order(
-    dialect: str, mode: KeepaliveMode, script: list[tuple[str, float]]
+    dialect: str,
+    mode: KeepaliveMode,
+    start: str,
+    script: list[tuple[str, float]],
+    logged_failures: LoggedFailures,
 ) -> None:
     """A1, A2, A3, A4, K4, K5: one record, honest bytes, nothing left behind."""
     run = Run(dialect, mode)
-    for action, argument in script:
+    for action, argument in STARTS[start] + script:
         run.act(action, argument)
-        assert len(run.client.wire.unread) < 2 * BUFFER
-    try:
-        run.check()
-    finally:
-        _discard_logged_bugs()
-
-
-def _discard_logged_bugs() -> None:
-    """The errors raised on purpose are logged; the fixture would count them against the test."""
+        assert not run.client.wire.stalled or len(run.client.wire.unread) < 2 * BUFFER
+    run.check()
+    event(f"ended by {run.ended_by} as {run.world.record.outcome}")
+    assert len(logged_failures.flush(ZeroDivisionError)) == run.raised

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from gateway.config.model import KeepaliveMode
 from twisted.internet.error import ConnectionRefusedError as Refused
 
+from gateway.config.model import KeepaliveMode
 from tests.transcripts import CHAT_EVENTS, MESSAGES_EVENTS
 from tests.world import CHAT, CHAT_WHOLE, LAST, MESSAGES, SSE_HEAD, World, chunked
 
@@ -77,7 +76,10 @@ DOWN = b'{"error":{"message":"it is down","type":"rate_limit_error"}}'
 ANSWERS = [
     (b"HTTP/1.1 500 Oops\r\nContent-Length: %d\r\n\r\n%b" % (len(DOWN), DOWN), "http_error"),
     (b"HTTP/1.1 429 Slow\r\nContent-Length: 0\r\n\r\n", "http_error"),
-    (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", "not_sse"),
+    (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+        "not_sse",
+    ),
     (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>", "not_sse"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "not_sse"),
     (b"HTTP/1.1 204 No Content\r\n\r\n", "not_sse"),
@@ -89,7 +91,7 @@ ANSWERS = [
 def test_after_the_commit_any_other_answer_is_one_error_event(
     request_: bytes, beat: bytes, answer: bytes, code: str
 ) -> None:
-    """K3: 4xx, 5xx, JSON, HTML, empty: one error event in the dialect, a whole last chunk, close."""
+    """K3: 4xx, 5xx, JSON, HTML, empty: one error event, a whole last chunk, close."""
     w = world()
     client = w.client().send(request_)
     w.clock.advance(10)

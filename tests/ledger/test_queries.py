@@ -164,7 +164,7 @@ def test_the_last_requests_are_found_without_going_through_the_ledger(
 ) -> None:
     write([], [])
     statements: list[str] = []
-    connect = sqlite3.connect
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
     def traced(*args: Any, **kwargs: Any) -> sqlite3.Connection:
         db = connect(*args, **kwargs)

@@ -1,0 +1,82 @@
+"""The gateway's configuration: an INI file in, frozen and typed objects out, or every problem.
+
+The layers, from the file upwards: `ini` (text to entries with lines), `values`, `url`, `endpoint`,
+`secret` and `matching` (one value each), `schema` (which keys there are), `tables` (the schema
+applied), `checks` (what sections mean together), `build` (the objects of `model`).  None knows of
+sockets or of the reactor.  Called by the command line at start, and by everything that checks a
+file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from .build import build
+from .builtin import TEXT, with_demo
+from .ini import read
+from .model import (
+    Config,
+    Durability,
+    Family,
+    Gateway,
+    KeepaliveMode,
+    Ledger,
+    LogFormat,
+    Pattern,
+    Route,
+    Secret,
+    Upstream,
+    Url,
+)
+from .problem import ConfigError, Problem, Report
+from .tables import read_tables
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Durability",
+    "Family",
+    "Gateway",
+    "KeepaliveMode",
+    "Ledger",
+    "LogFormat",
+    "Pattern",
+    "Problem",
+    "Route",
+    "Secret",
+    "Upstream",
+    "Url",
+    "builtin",
+    "load",
+    "with_demo",
+]
+
+
+def load(path: str | os.PathLike[str], environ: Mapping[str, str] | None = None) -> Config:
+    """The configuration in a file.  Secrets are read too: from `environ`, or from their files.
+
+    Raises `ConfigError` with every problem that was found.
+    """
+    source = os.fspath(path)
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        what = f"the file cannot be read ({error.strerror}), name one that exists and is readable"
+        raise ConfigError([Problem(source, 1, "", "", what)]) from None
+    return _configuration(source, data, environ)
+
+
+def builtin(environ: Mapping[str, str] | None = None) -> Config:
+    """The configuration that needs no file.
+
+    Raises `ConfigError` if the environment names no place for the gateway's state.
+    """
+    return _configuration("built-in", TEXT.encode(), environ)
+
+
+def _configuration(source: str, data: bytes, environ: Mapping[str, str] | None) -> Config:
+    report = Report(source)
+    tables = read_tables(read(data, report), report)
+    return build(source, tables, os.environ if environ is None else environ, report)

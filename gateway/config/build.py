@@ -1,0 +1,161 @@
+"""Tables to the frozen objects of `model`: defaults resolved, secrets fetched, names joined.
+
+A route's policy comes from its own section, else from ``[defaults]``, else from the schema.  Every
+upstream has a prefix route besides; it comes after the routes of the file, so that one of these
+with the same pattern takes its place (see `gateway.routing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from .checks import check
+from .model import Config, Gateway, Ledger, Pattern, Route, Secret, Upstream
+from .problem import BadValue, Report, listed, nearest
+from .schema import MATCHING, POLICY, SECTIONS
+from .secret import default_key_header, resolve
+from .tables import Table
+
+
+def build(
+    source: str, tables: Sequence[Table], environ: Mapping[str, str], report: Report
+) -> Config:
+    """The configuration that the tables describe.
+
+    Raises `ConfigError` with all problems in `report`, those of the layers below included.
+    """
+    single = {table.kind: table for table in tables}
+    gateway_table = single.get("gateway", Table("gateway", "", 1))
+    ledger_table = single.get("ledger", Table("ledger", "", 1))
+    defaults = single.get("defaults", Table("defaults", "", 1))
+    named = {table.name: table for table in tables if table.kind == "upstream"}
+
+    check(tables, gateway_table, report)
+    gateway = _gateway(gateway_table, environ, report)
+    upstreams = {
+        name: upstream
+        for name, table in named.items()
+        if (upstream := _upstream(table, environ, report))
+    }
+    routes = [
+        route
+        for table in tables
+        if table.kind == "route"
+        and _knows_upstream(table, named, report)
+        and (route := _route(table, upstreams, defaults))
+    ]
+    report.raise_problems()
+
+    policy = {key: defaults[key] for key in POLICY}
+    routes += [prefix_route(upstream, policy) for upstream in upstreams.values()]
+    return Config(
+        source=source,
+        gateway=gateway,
+        ledger=_ledger(ledger_table, gateway.state_dir),
+        upstreams=MappingProxyType(upstreams),
+        routes=tuple(routes),
+        defaults=MappingProxyType(dict(defaults.explicit)),
+    )
+
+
+def prefix_route(upstream: Upstream, policy: Mapping[str, Any]) -> Route:
+    """The route ``/NAME/*`` that every upstream has, NAME removed on the way."""
+    prefix = f"/{upstream.name}"
+    return Route(
+        name=upstream.name,
+        patterns=(Pattern(f"{prefix}/*"),),
+        upstream=upstream,
+        strip_prefix=prefix,
+        **policy,
+    )
+
+
+def _fields(table: Table) -> dict[str, Any]:
+    """A table's values by the names that the model has for them."""
+    return {key.field or name: table[name] for name, key in SECTIONS[table.kind].items()}
+
+
+def _gateway(table: Table, environ: Mapping[str, str], report: Report) -> Gateway:
+    fields = _fields(table)
+    if fields["state_dir"] is None:
+        try:
+            fields["state_dir"] = default_state_dir(environ)
+        except BadValue as error:
+            table.report(report, "state_dir", str(error))
+            fields["state_dir"] = Path("/")
+    return Gateway(**fields)
+
+
+def default_state_dir(environ: Mapping[str, str]) -> Path:
+    """Where state is kept if the file does not say (systemd.exec(5); XDG base directories).
+
+    Raises `BadValue` if the environment does not say either.
+    """
+    # systemd joins several with colons; a relative $XDG_STATE_HOME is to be ignored.
+    given = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if given:
+        return Path(given)
+    home = environ.get("HOME", "")
+    for folder in (environ.get("XDG_STATE_HOME", ""), home and f"{home}/.local/state"):
+        if folder.startswith("/"):
+            return Path(folder) / "gateway"
+    raise BadValue(
+        "none of $STATE_DIRECTORY, $XDG_STATE_HOME and $HOME is set, "
+        "write one such as state_dir = /var/lib/gateway"
+    )
+
+
+def _ledger(table: Table, state_dir: Path) -> Ledger:
+    fields = _fields(table)
+    fields["path"] = fields["path"] or state_dir / "ledger.sqlite"
+    return Ledger(**fields)
+
+
+def _upstream(table: Table, environ: Mapping[str, str], report: Report) -> Upstream | None:
+    """An upstream, or None if what it cannot be without was reported."""
+    fields = _fields(table)
+    fields["api_key"] = _secret(table, environ, report)
+    if fields["url"] is None or fields["family"] is None:
+        return None
+    fields["api_key_header"] = fields["api_key_header"] or default_key_header(fields["family"])
+    return Upstream(name=table.name, **fields)
+
+
+def _secret(table: Table, environ: Mapping[str, str], report: Report) -> Secret | None:
+    reference = table["api_key"]
+    if reference is None:
+        return None
+    try:
+        return resolve(reference, environ)
+    except BadValue as error:
+        table.report(report, "api_key", str(error))
+        return None
+
+
+def _knows_upstream(table: Table, named: Mapping[str, Table], report: Report) -> bool:
+    """Whether a route's upstream has a section, sound or not."""
+    name = table["upstream"]
+    if name is None or name in named:
+        return True
+    meant = nearest(name, named)
+    if meant:
+        right = f"did you mean {meant}?"
+    elif named:
+        right = f"write {listed(named)}"
+    else:
+        right = "add one"
+    table.report(report, "upstream", f"there is no upstream section of this name, {right}")
+    return False
+
+
+def _route(table: Table, upstreams: Mapping[str, Upstream], defaults: Table) -> Route | None:
+    """A route, or None if something that it cannot be without was reported."""
+    own = {key.field or name: table[name] for name, key in MATCHING.items()}
+    if own["patterns"] is None or own["upstream"] not in upstreams:
+        return None
+    own["upstream"] = upstreams[own["upstream"]]
+    source = {key: table if key in table.explicit else defaults for key in POLICY}
+    return Route(name=table.name, **own, **{key: source[key][key] for key in POLICY})

@@ -1,0 +1,76 @@
+"""What the gateway does without a file, and the simulated provider's place in any configuration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+from .build import prefix_route
+from .model import Config, Family, Upstream, Url
+
+#: Read by the same layers as a file, so that there is one way to a configuration.
+TEXT = """\
+[gateway]
+demo = on
+
+[upstream openai]
+url = https://api.openai.com
+dialect = openai
+
+[upstream anthropic]
+url = https://api.anthropic.com
+dialect = anthropic
+
+[upstream gemini]
+url = https://generativelanguage.googleapis.com
+dialect = gemini
+
+[route messages]
+path = /v1/messages/*
+upstream = anthropic
+
+[route openai]
+path =
+    /v1/chat/completions/*
+    /v1/completions/*
+    /v1/responses/*
+    /v1/embeddings/*
+    /v1/audio/*
+upstream = openai
+
+# Images are silent until they are whole, for longer than many clients wait.
+[route images]
+path = /v1/images/*
+upstream = openai
+keepalive = immediate
+
+[route models]
+path = /v1/models/*
+upstream = openai
+
+[route anthropic-models]
+path = /v1/models/*
+header = anthropic-version
+upstream = anthropic
+
+[route gemini]
+path = /v1beta/* /v1/models/*:*
+upstream = gemini
+"""
+
+#: The simulated provider thinks for seconds, not minutes: keepalives have to be seen within them.
+_DEMO_POLICY = {"keepalive_after": 2.0, "keepalive_interval": 2.0}
+
+
+def with_demo(config: Config, port: int) -> Config:
+    """`config` with the simulated provider, listening on loopback at `port`, under ``/demo``.
+
+    Its route follows ``[defaults]``, but for keepalives, which come after 2 s unless these say
+    otherwise.
+    """
+    demo = Upstream("demo", Url("http", "127.0.0.1", port, ""), Family.GENERIC)
+    return replace(
+        config,
+        upstreams=MappingProxyType({**config.upstreams, demo.name: demo}),
+        routes=(*config.routes, prefix_route(demo, {**_DEMO_POLICY, **config.defaults})),
+    )

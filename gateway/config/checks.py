@@ -1,0 +1,107 @@
+"""What single values cannot show: sections that contradict one another, files that are missing.
+
+Works on tables, not on the built objects, because there the lines are known; and reports, so that
+one wrong section does not hide the next.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from .endpoint import parse_endpoint
+from .problem import Report
+from .tables import Table
+
+
+def check(tables: Sequence[Table], gateway: Table, report: Report) -> None:
+    """Report everything that is wrong between sections, or between the file and the disk."""
+    upstreams = [table for table in tables if table.kind == "upstream"]
+    routes = [table for table in tables if table.kind == "route"]
+    _check_gateway(gateway, report)
+    if not upstreams and not gateway["demo"]:
+        what = "there is nothing to serve, add an [upstream NAME] section or demo = on"
+        gateway.report(report, "", what)
+    for upstream in upstreams:
+        _check_ca(upstream, report)
+    _check_open_relay(gateway, upstreams, report)
+    _check_patterns(routes, report)
+    for route in routes:
+        _check_strip_prefix(route, report)
+
+
+def _check_gateway(gateway: Table, report: Report) -> None:
+    state_dir = gateway["state_dir"]
+    # os.path, because a Path raises where a folder on the way may not be entered.
+    if state_dir is not None and os.path.exists(state_dir) and not os.path.isdir(state_dir):
+        gateway.report(report, "state_dir", "this is not a directory, name one")
+    for text in gateway["listen"]:
+        for path in parse_endpoint(text).files:
+            if reason := _unreadable(path):
+                what = f"{path} cannot be read ({reason}), make it readable or name another"
+                gateway.report(report, "listen", what)
+
+
+def _check_ca(upstream: Table, report: Report) -> None:
+    path = upstream["ca"]
+    if path is None:
+        return
+    if reason := _unreadable(path):
+        what = f"the file cannot be read ({reason}), make it readable or name another"
+        upstream.report(report, "ca", what)
+    elif b"-----BEGIN CERTIFICATE-----" not in path.read_bytes():
+        what = "there is no certificate in the file, name one with certificates in PEM format"
+        upstream.report(report, "ca", what)
+    url = upstream["url"]
+    if url is not None and not url.secure:
+        what = "the upstream is asked without TLS, write https:// in url or leave ca out"
+        upstream.report(report, "ca", what)
+
+
+def _check_open_relay(gateway: Table, upstreams: Sequence[Table], report: Report) -> None:
+    """A key of the gateway's own must not be anybody's to spend."""
+    if all(parse_endpoint(text).local for text in gateway["listen"]):
+        return
+    for upstream in upstreams:
+        if "api_key" in upstream.lines:
+            what = (
+                "clients beyond this machine could spend this key (see listen), "
+                "listen on loopback only (interface=127.0.0.1) or leave api_key out"
+            )
+            upstream.report(report, "api_key", what)
+
+
+def _check_patterns(routes: Sequence[Table], report: Report) -> None:
+    """Of two routes with the same pattern and condition, one could never be taken."""
+    seen: dict[tuple[str, str], Table] = {}
+    for route in routes:
+        header = route["header"]
+        for pattern in route["path"] or ():
+            condition = (pattern.text, header.lower() if header else "")
+            first = seen.setdefault(condition, route)
+            if first is not route:
+                what = (
+                    f"[{first.title}] on line {first.line} has {pattern.text} already, "
+                    "keep one of the two or tell them apart by a header"
+                )
+                route.report(report, "path", what)
+
+
+def _check_strip_prefix(route: Table, report: Report) -> None:
+    prefix = route["strip_prefix"]
+    if prefix is None:
+        return
+    for pattern in route["path"] or ():
+        if pattern.text != prefix and not pattern.text.startswith(f"{prefix}/"):
+            what = f"{pattern.text} does not begin with it, write a prefix that every pattern has"
+            route.report(report, "strip_prefix", what)
+
+
+def _unreadable(path: Path) -> str | None:
+    """Why a file cannot be read, or None."""
+    try:
+        with path.open("rb"):
+            return None
+    except OSError as error:
+        return error.strerror or type(error).__name__

@@ -1,0 +1,163 @@
+"""The configuration as the rest of the gateway sees it: frozen, typed, complete.
+
+Nothing here reads files.  Durations are seconds (None is ``off``), sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class Family(StrEnum):
+    """What an upstream speaks: the ``dialect`` key of ``[upstream NAME]``."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    GEMINI = "gemini"
+    OLLAMA = "ollama"
+    BEDROCK = "bedrock"
+    GENERIC = "generic"
+
+
+class KeepaliveMode(StrEnum):
+    """When a silent stream is first spoken into."""
+
+    DELAYED = "delayed"
+    IMMEDIATE = "immediate"
+    OFF = "off"
+
+
+class Durability(StrEnum):
+    """What a ledger entry survives once it is acknowledged."""
+
+    PROCESS = "process"
+    POWER = "power"
+
+
+class LogFormat(StrEnum):
+    """How log records are written."""
+
+    AUTO = "auto"
+    TEXT = "text"
+    SYSTEMD = "systemd"
+
+
+class Secret:
+    """A secret's value, which only `reveal` gives out: not ``repr``, not ``str``, not a pickle."""
+
+    __slots__ = ("_value", "reference")
+
+    def __init__(self, reference: str, value: str) -> None:
+        self.reference = reference
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"<Secret {self.reference}>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not serialised")
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """The parts of an upstream's URL; requests are built from these, never from joined text."""
+
+    scheme: str  #: ``http`` or ``https``
+    host: str  #: without brackets
+    port: int
+    base_path: str  #: no trailing slash; empty for the root
+
+    @property
+    def secure(self) -> bool:
+        """Whether the upstream is asked over TLS."""
+        return self.scheme == "https"
+
+    @property
+    def authority(self) -> str:
+        """Host and, where it is not the scheme's default, port: what the Host header says."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """``[upstream NAME]``: an API that requests are sent to."""
+
+    name: str
+    url: Url
+    family: Family
+    api_key: Secret | None = None
+    api_key_header: str = "Authorization: Bearer"
+    ca: Path | None = None
+    pool_size: int = 100
+    pool_idle_timeout: float = 4.0
+    connect_timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One path pattern: ``*`` is any run within a segment, a trailing ``/*`` any rest."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """``[route NAME]``: which requests go where, and how long each part of them may take."""
+
+    name: str
+    patterns: tuple[Pattern, ...]
+    upstream: Upstream
+    header: str | None = None
+    strip_prefix: str | None = None
+    keepalive: KeepaliveMode = KeepaliveMode.DELAYED
+    keepalive_after: float = 10.0
+    keepalive_interval: float = 15.0
+    head_timeout: float | None = 600.0
+    first_event_timeout: float | None = None
+    idle_timeout: float | None = 180.0
+    total_timeout: float | None = None
+    client_write_timeout: float | None = 60.0
+    max_body: int = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """``[gateway]``: the process itself."""
+
+    listen: tuple[str, ...]
+    state_dir: Path
+    drain_timeout: float = 600.0
+    demo: bool = False
+    max_streams: int = 10_000
+    max_buffered: int = 256 * 1024 * 1024
+    log: LogFormat = LogFormat.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """``[ledger]``: where rows are kept."""
+
+    path: Path
+    durability: Durability = Durability.PROCESS
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything an operator decided, or the built-in answer."""
+
+    source: str  #: the file's name as given, or ``built-in``
+    gateway: Gateway
+    ledger: Ledger
+    upstreams: Mapping[str, Upstream] = field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
+    #: What ``[defaults]`` says, by the names of `Route`'s fields; what it leaves out is not there.
+    defaults: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,147 @@
+"""Plain values: durations, sizes, numbers, switches, choices, paths.
+
+A parser takes the text of a value and returns what it means, or raises `BadValue` with what is
+wrong and what would be right.  The functions with arguments make parsers for a range.  ``0`` is
+another word for ``off`` wherever ``off`` has a meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from .problem import BadValue, listed, shown
+
+T = TypeVar("T")
+N = TypeVar("N", int, float)
+E = TypeVar("E", bound=StrEnum)
+
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+_DURATION = re.compile(r"(?P<number>[0-9]{1,12}(?:\.[0-9]{1,12})?)(?P<unit>[A-Za-z]*)")
+
+_BYTES = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_NUMBER = re.compile(r"[0-9]{1,15}")
+_SIZE = re.compile(rf"(?P<number>{_NUMBER.pattern})(?P<unit>[A-Za-z]*)")
+
+
+def duration(low: str, high: str, *, instead_of_off: str) -> Callable[[str], float]:
+    """A parser for durations from `low` to `high`, in seconds, that cannot be off.
+
+    `instead_of_off` says what to write instead of ``off``.
+    """
+    ranged = _ranged(seconds, low, high)
+
+    def parse(text: str) -> float:
+        if _is_off(text):
+            raise BadValue(f"{shown(text)} is not possible here, {instead_of_off}")
+        return ranged(text)
+
+    return parse
+
+
+def duration_or(off: T, low: str, high: str) -> Callable[[str], float | T]:
+    """A parser for durations from `low` to `high`, in seconds; ``off`` and ``0`` give `off`."""
+    ranged = _ranged(seconds, low, high, also=" or off")
+
+    def parse(text: str) -> float | T:
+        return off if _is_off(text) else ranged(text)
+
+    return parse
+
+
+def seconds(text: str) -> float:
+    """A duration with its unit (``250ms 10s 5m 2h``) in seconds."""
+    found = _DURATION.fullmatch(text)
+    if not found:
+        raise BadValue(f"{shown(text)} is not a duration, write one such as 250ms, 10s, 5m or 2h")
+    if found["unit"] not in _MILLISECONDS:
+        example = f"{found['number']}s" if len(found["number"]) < 8 else "10s"
+        raise BadValue(
+            f"{shown(text)} lacks a unit of time, write {example} (units are ms, s, m and h)"
+        )
+    return float(found["number"]) * _MILLISECONDS[found["unit"]] / 1000
+
+
+def size(low: str, high: str) -> Callable[[str], int]:
+    """A parser for sizes from `low` to `high`, in bytes."""
+    ranged = _ranged(byte_count, low, high)
+
+    def parse(text: str) -> int:
+        if _is_off(text):
+            raise BadValue(f"{shown(text)} is not possible here, write a size up to {high}")
+        return ranged(text)
+
+    return parse
+
+
+def byte_count(text: str) -> int:
+    """A size (``64KiB 32MiB 1GiB``, or a number of bytes) in bytes."""
+    found = _SIZE.fullmatch(text)
+    if not found:
+        raise BadValue(f"{shown(text)} is not a size, write one such as 64KiB, 32MiB or 65536")
+    unit = found["unit"]
+    if unit not in _BYTES:
+        meant = f"{unit[0].upper()}iB"
+        example = f"{found['number']}{meant}" if meant in _BYTES else "32MiB"
+        raise BadValue(
+            f"{shown(text)} has an unknown unit, write {example} (units are KiB, MiB, GiB and TiB)"
+        )
+    return int(found["number"]) * _BYTES[unit]
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """A parser for whole numbers from `low` to `high`."""
+
+    def read(text: str) -> int:
+        if not _NUMBER.fullmatch(text):
+            raise BadValue(f"{shown(text)} is not a whole number, write {low} to {high}")
+        return int(text)
+
+    return _ranged(read, str(low), str(high))
+
+
+def switch(text: str) -> bool:
+    """``on`` or ``off``."""
+    if text != "on" and not _is_off(text):
+        raise BadValue(f"{shown(text)} is neither of the two, write on or off")
+    return text == "on"
+
+
+def choice(kind: type[E]) -> Callable[[str], E]:
+    """A parser for the values of an enumeration."""
+    names = [member.value for member in kind]
+
+    def parse(text: str) -> E:
+        meant = "off" if _is_off(text) else text
+        if meant not in names:
+            raise BadValue(f"{shown(text)} is unknown, write {listed(names)}")
+        return kind(meant)
+
+    return parse
+
+
+def absolute_path(text: str) -> Path:
+    """A path that means the same whatever the current folder is."""
+    if not text.startswith("/"):
+        raise BadValue(f"{shown(text)} is not an absolute path, write one that begins with /")
+    return Path(text)
+
+
+def _is_off(text: str) -> bool:
+    return text in ("off", "0")
+
+
+def _ranged(read: Callable[[str], N], low: str, high: str, also: str = "") -> Callable[[str], N]:
+    """A parser that reads a number and checks that it is from `low` to `high`."""
+    lowest, highest = read(low), read(high)
+
+    def parse(text: str) -> N:
+        value = read(text)
+        if not lowest <= value <= highest:
+            raise BadValue(f"{shown(text)} is out of range, write {low} to {high}{also}")
+        return value
+
+    return parse

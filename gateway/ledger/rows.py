@@ -1,0 +1,61 @@
+"""From intents and records to tuples that SQLite takes as they are.
+
+Made in the reactor's thread, when a request begins and ends, so that the writer thread only binds
+them.  What comes out is always storable: text that is no Unicode, numbers out of range and numbers
+that are none would otherwise make a whole transaction fail, again and again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from operator import attrgetter
+
+from ..record import COLUMNS, INTENT_COLUMNS, Intent, Record, Usage, timestamp
+
+#: A row's values, in the order of `INTENT_COLUMNS` or of `COLUMNS`.
+Row = tuple[str | int | float | None, ...]
+
+_USAGE_COLUMNS = frozenset(f.name for f in fields(Usage))
+_INT64 = 1 << 63
+
+
+def _place(column: str) -> str:
+    """Where in a `Record` a column's value is."""
+    if column in INTENT_COLUMNS:
+        return f"intent.{column}"
+    return f"usage.{column}" if column in _USAGE_COLUMNS else column
+
+
+_of_intent = attrgetter(*INTENT_COLUMNS)
+_of_record = attrgetter(*map(_place, COLUMNS))  # a fifth of the time that `Record.as_row` takes
+_INTENT_STARTED = INTENT_COLUMNS.index("started_at")
+_STARTED = COLUMNS.index("started_at")
+_ENDED = COLUMNS.index("ended_at")
+
+
+def intent_row(intent: Intent) -> Row:
+    """An intent's values in the order of `INTENT_COLUMNS`.  Raises ValueError on absurd times."""
+    values = list(_of_intent(intent))
+    values[_INTENT_STARTED] = timestamp(intent.started_at)
+    return tuple(map(storable, values))
+
+
+def settled_row(record: Record) -> Row:
+    """A record's values in the order of `COLUMNS`.  Raises ValueError on absurd times."""
+    values = list(_of_record(record))
+    values[_STARTED] = timestamp(record.intent.started_at)
+    values[_ENDED] = timestamp(record.ended_at)
+    return tuple(map(storable, values))
+
+
+def storable(value: str | int | float | None) -> str | int | float | None:
+    """The value as SQLite can keep it; a number that it cannot keep is not known (None)."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        text = str(value)  # a plain one: SQLite's binding is slow with subclasses such as enums
+        return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, int):
+        return int(value) if -_INT64 <= value < _INT64 else None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,273 @@
+"""The SQLite ledger as the reactor sees it: the bound, the deadlines, and who has to be told what.
+
+The bound.  An intent is refused when `queue_limit` rows are waiting already.  An accepted intent
+has a place for its settled row set aside (`open_rows` counts them), so that row is taken however
+long the queue is.  Memory is bounded by `queue_limit` and the number of exchanges.  Settled rows
+that never had an intent (what the gateway itself refused) have no such place; they are taken up to
+twice the limit, because work is to be refused before rows are lost, and dropped beyond it.
+
+The deadline.  An intent that is not written within `open_timeout` is abandoned: its Deferred fails
+and its request is not sent.  Intents wait in the order of their deadlines, so one timer, set for
+the oldest, serves all.  The writer drops an abandoned intent that it has not written yet.  One that
+it was writing at that moment is found out when the report comes in, and its row is settled as
+``rejected`` with ``ledger_unavailable`` unless its exchange has said how it ended.  (If the process
+dies between these two, the next start settles the row as ``killed``.)
+
+Everything here runs in the reactor's thread.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from ..config.model import Durability
+from ..record import ErrorCode, Intent, Outcome, Phase, Record, timestamp
+from .interface import LedgerReactor, LedgerUnavailable
+from .rows import Row, intent_row, settled_row
+from .store import Store
+from .writer import Opening, Report, Writer
+
+_log = Logger(namespace="gateway.ledger")
+
+
+class SqliteLedger:
+    """A `gateway.ledger.interface.Ledger` in one SQLite file."""
+
+    def __init__(
+        self,
+        path: Path,
+        durability: Durability,
+        instance: str,
+        reactor: LedgerReactor,
+        queue_limit: int = 10_000,
+        *,
+        open_timeout: float = 2.0,
+        stop_timeout: float = 10.0,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """Nothing is touched before `start`.
+
+        `instance` is who another process is told holds the file; `queue_limit` is in rows, the
+        timeouts are in seconds; `wall` is the time of day in seconds since the epoch.
+        """
+        self.queued = 0  #: rows handed to the writer and not yet reported on
+        self.written = 0  #: rows written since the start, intents and settled ones
+        self.refused = 0  #: intents that were failed with `LedgerUnavailable`
+        self.dropped = 0  #: settled rows that could not be taken
+        self.recovered = 0  #: rows of a dead process that were settled at the start
+        self._path = path
+        self._reactor = reactor
+        self._limit = queue_limit
+        self._open_timeout = open_timeout
+        self._stop_timeout = stop_timeout
+        self._wall = wall
+        self._store = Store(path, durability, f"process {os.getpid()}, instance {instance}")
+        self._writer: Writer | None = None  # while started and not ended
+        self._stopping = False  # no more intents
+        self._finished = False  # no more rows at all
+        self._reserved: set[str] = set()
+        self._waiting: deque[Opening] = deque()
+        self._timer: IDelayedCall | None = None
+        self._stop_timer: IDelayedCall | None = None
+        self._stop_waiters: list[Deferred[None]] = []
+        self._troubles: set[str] = set()
+
+    @property
+    def open_rows(self) -> int:
+        """Accepted intents whose settled row has not come yet."""
+        return len(self._reserved)
+
+    def start(self) -> None:
+        """See `Ledger.start`."""
+        self.recovered = self._store.open(timestamp(self._wall()))
+        if self.recovered:
+            _log.warn(
+                "{count} requests were open when the gateway died; they are settled as killed",
+                count=self.recovered,
+            )
+        self._writer = Writer(self._store, self._reactor, self._reported, self._ended)
+        self._writer.start()
+
+    def open(self, intent: Intent) -> Deferred[None]:
+        """See `Ledger.open`."""
+        if self._writer is None or self._stopping:
+            return self._refusal("the ledger is not running")
+        if self.queued >= self._limit:
+            return self._refusal(f"{self._limit} rows are waiting to be written already")
+        try:
+            row = intent_row(intent)
+        except Exception:
+            _log.failure("request {id}: its intent cannot be written", id=intent.id)
+            return self._refusal("the intent cannot be written")
+        deadline = self._reactor.seconds() + self._open_timeout
+        waiter: Deferred[None] = Deferred(lambda _: self._abandon(opening))
+        opening = Opening(intent, row, deadline, waiter)
+        self._reserved.add(intent.id)
+        self._waiting.append(opening)
+        if self._timer is None:
+            self._timer = self._reactor.callLater(self._open_timeout, self._look)
+        self._put(self._writer, opening)
+        return waiter
+
+    def settle(self, record: Record) -> None:
+        """See `Ledger.settle`."""
+        reserved = record.intent.id in self._reserved
+        self._reserved.discard(record.intent.id)
+        if record.error is ErrorCode.LEDGER_UNAVAILABLE:
+            return  # its intent was refused or abandoned: what is left of it is seen to here
+        if self._writer is None or self._finished:
+            self.dropped += 1
+            _log.error("request {id}: settled after the ledger stopped", id=record.intent.id)
+        elif not reserved and self.queued >= 2 * self._limit:
+            self.dropped += 1
+            self._trouble("the queue is full: rows of requests that were not sent are dropped")
+        else:
+            self._write(self._writer, record)
+
+    def _write(self, writer: Writer, record: Record) -> None:
+        try:
+            row = settled_row(record)
+        except Exception:
+            self.dropped += 1
+            _log.failure("request {id}: its row cannot be written", id=record.intent.id)
+        else:
+            self._put(writer, row)
+
+    def _put(self, writer: Writer, item: Opening | Row) -> None:
+        self.queued += 1
+        writer.put(item)
+
+    # What the writer tells.
+
+    def _reported(self, report: Report) -> None:
+        done = len(report.written) + report.settled
+        self.written += done
+        self.queued -= done + len(report.refused) + report.discarded
+        if report.error is not None:
+            self._trouble(f"the store failed ({report.error})")
+        elif done and self._troubles and self.queued <= self._limit // 2:
+            self._troubles.clear()
+            _log.info("ledger {path}: takes rows again", path=str(self._path))
+        for opening in report.written:
+            if opening.abandoned:
+                self._undo(opening.intent)
+            elif opening.waiter is not None:
+                waiter, opening.waiter = opening.waiter, None
+                waiter.callback(None)
+        for opening in report.refused:
+            self._refuse(opening, f"the store failed ({report.error})")
+        self._forget_answered()
+        self._finish_writer()
+
+    def _undo(self, intent: Intent) -> None:
+        """The row of a request that was not sent is in the store after all: have it say so."""
+        if self._writer is not None:
+            record = Record(
+                intent,
+                ended_at=self._wall(),
+                outcome=Outcome.REJECTED,
+                phase=Phase.REQUEST,
+                error=ErrorCode.LEDGER_UNAVAILABLE,
+                error_detail="the intent was written too late; the request was not sent",
+            )
+            self._write(self._writer, record)
+
+    # Intents that are not written in time.
+
+    def _look(self) -> None:
+        self._timer = None
+        now = self._reactor.seconds()
+        while self._waiting and self._waiting[0].deadline <= now:
+            self._refuse(self._waiting.popleft(), f"not written within {self._open_timeout:g} s")
+        self._forget_answered()
+        if self._waiting and self._timer is None:  # somebody who was told may have asked again
+            self._timer = self._reactor.callLater(self._waiting[0].deadline - now, self._look)
+
+    def _forget_answered(self) -> None:
+        while self._waiting and self._waiting[0].waiter is None:
+            self._waiting.popleft()
+
+    def _refuse(self, opening: Opening, why: str) -> None:
+        if opening.waiter is not None:
+            waiter = opening.waiter
+            self._abandon(opening)
+            waiter.errback(self._unavailable(why))
+
+    def _abandon(self, opening: Opening) -> None:
+        """Nobody will send this request any more."""
+        opening.waiter = None
+        opening.abandoned = True
+        self._reserved.discard(opening.intent.id)
+
+    def _refusal(self, why: str) -> Deferred[None]:
+        return fail(self._unavailable(why))
+
+    def _unavailable(self, why: str) -> LedgerUnavailable:
+        self.refused += 1
+        self._trouble(why)
+        return LedgerUnavailable(why)
+
+    def _trouble(self, what: str) -> None:
+        """Log each kind of trouble once until it is over."""
+        if what not in self._troubles:
+            self._troubles.add(what)
+            _log.error("ledger {path}: {what}", path=str(self._path), what=what)
+
+    # The end.
+
+    def stop(self) -> Deferred[None]:
+        """See `Ledger.stop`; may be called again, and without `start`."""
+        if self._writer is None:
+            return succeed(None)
+        waiter: Deferred[None] = Deferred()
+        self._stop_waiters.append(waiter)
+        if not self._stopping:
+            self._stopping = True
+            self._stop_timer = self._reactor.callLater(self._stop_timeout, self._stop_late)
+            self._finish_writer()
+        return waiter
+
+    def _finish_writer(self) -> None:
+        """Once stopping: when all is written, what was settled in the meantime too."""
+        if self._writer is not None and self._stopping and not self._finished and not self.queued:
+            self._finished = True
+            self._writer.finish()
+
+    def _stop_late(self) -> None:
+        """Stop waiting for the writer; it ends after its attempt, or with the process."""
+        self._stop_timer = None
+        if self._writer is None:
+            return
+        self._writer.give_up()
+        _log.error(
+            "ledger {path}: {count} rows were not written within {seconds:g} s of stopping",
+            path=str(self._path),
+            count=self.queued,
+            seconds=self._stop_timeout,
+        )
+        self._finish()
+
+    def _ended(self) -> None:
+        if self._writer is not None:
+            self._writer.join()
+            self._finish()
+
+    def _finish(self) -> None:
+        self._writer = None
+        for timer in (self._timer, self._stop_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._stop_timer = None
+        while self._waiting:
+            self._refuse(self._waiting.popleft(), "the ledger was stopped")
+        waiters, self._stop_waiters = self._stop_waiters, []
+        for waiter in waiters:
+            waiter.callback(None)

@@ -1,0 +1,109 @@
+"""The log: one line for a request, escaped; priorities under systemd; nothing fed back."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import replace
+
+from twisted.logger import Logger, LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
+
+from gateway.config.model import LogFormat
+from gateway.journal import StreamObserver, escape, log_record, observer
+from gateway.record import ErrorCode, Intent, Outcome, Phase, Record, Usage
+
+INTENT = Intent(
+    "id-1", 1.0, "i", "r", "up", "openai_chat", "POST", "/v1/chat/completions", "m", True,
+    "t", None, "127.0.0.1", None, 10,
+)  # fmt: skip
+FINISHED = Record(
+    INTENT, 2.0, Outcome.FINISHED, Phase.DONE, status_sent=200, events=5,
+    head_ms=12.3456, first_event_ms=20.0, duration_ms=1234.5, usage=Usage(9, output_tokens=0),
+)  # fmt: skip
+
+
+def lines(*, priorities: bool, record: Record) -> list[str]:
+    stream = io.StringIO()
+    write = StreamObserver(stream, priorities=priorities)
+    globalLogPublisher.addObserver(write)
+    try:
+        log_record(record)
+    finally:
+        globalLogPublisher.removeObserver(write)
+    return stream.getvalue().splitlines()
+
+
+def test_a_finished_request_is_one_line() -> None:
+    """Zero is told as zero, unknown as unknown."""
+    assert lines(priorities=True, record=FINISHED) == [
+        "<6>finished 200 POST /v1/chat/completions model=m tokens=9/0 events=5 head=0.012s "
+        "first=0.020s total=1.234s upstream=up id=id-1"
+    ]
+    unknown = replace(FINISHED, usage=Usage())
+    assert "tokens=?/?" in lines(priorities=True, record=unknown)[0]
+
+
+def test_a_failed_request_says_where_and_why_and_weighs_more() -> None:
+    failed = replace(
+        FINISHED,
+        outcome=Outcome.UPSTREAM_FAILED,
+        phase=Phase.HEAD,
+        error=ErrorCode.TLS,
+        error_detail="the certificate is not for this host",
+    )
+    (line,) = lines(priorities=True, record=failed)
+    assert line.startswith("<4>upstream_failed ")
+    assert "phase=head error=tls (the certificate is not for this host)" in line
+
+
+def test_what_comes_from_outside_cannot_make_lines_or_colours() -> None:
+    """One record is one line, whatever a client or an upstream put into it."""
+    nasty = "x\n<2>forged\x1b[2J\u202e"
+    record = replace(FINISHED, intent=replace(INTENT, model_requested=nasty), error_detail=nasty)
+    (line,) = lines(priorities=True, record=record)
+    assert line.isprintable()
+    assert escape("Grüße") == "Grüße"
+
+
+def test_a_traceback_carries_the_priority_on_every_line() -> None:
+    stream = io.StringIO()
+    try:
+        raise ZeroDivisionError("on purpose")
+    except ZeroDivisionError:
+        failure = Failure()
+    StreamObserver(stream, priorities=True)(
+        {
+            "log_level": LogLevel.critical,
+            "log_format": "it broke",
+            "log_failure": failure,
+            "log_namespace": "gateway",
+        }
+    )
+    written = stream.getvalue().splitlines()
+    assert len(written) > 3
+    assert all(line.startswith("<2>") for line in written)
+
+
+def test_text_on_a_terminal_has_a_time_and_no_priority() -> None:
+    (line,) = lines(priorities=False, record=FINISHED)
+    assert "finished 200 POST" in line
+    assert line[:4].isdigit()
+
+
+def test_auto_is_systemds_form_only_where_the_journal_reads() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream:
+        status = os.fstat(stream.fileno())
+        environ = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        assert observer(LogFormat.AUTO, stream, environ)._priorities
+        assert not observer(LogFormat.AUTO, stream, {})._priorities
+        assert not observer(LogFormat.AUTO, io.StringIO(), environ)._priorities
+    os.close(reading)
+
+
+def test_a_stream_that_is_gone_is_no_error() -> None:
+    stream = io.StringIO()
+    write = StreamObserver(stream, priorities=False)
+    stream.close()
+    Logger(namespace="gateway", observer=write).info("nobody hears this")

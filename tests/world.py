@@ -13,7 +13,7 @@ from typing import Any
 
 import h11
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
 from twisted.internet.interfaces import IProtocolFactory, IPushProducer, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol
@@ -56,7 +56,7 @@ class Wire:
         self._producer_paused = False
 
     def makeConnection(self) -> None:
-        self.protocol.makeConnection(self)  # type: ignore[arg-type]
+        self.protocol.makeConnection(self)
 
     # What protocols call.
 
@@ -193,6 +193,13 @@ class MemoryLedger:
         else:
             result.callback(None)
         return result
+
+    def start(self) -> None:
+        """There is nothing to open."""
+
+    def stop(self) -> Deferred[None]:
+        """There is nothing to write."""
+        return succeed(None)
 
     def release(self) -> None:
         held, self.held = self.held, []

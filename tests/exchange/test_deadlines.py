@@ -52,7 +52,8 @@ def test_off_is_no_deadline() -> None:
 
 def test_a_byte_moves_the_deadline_without_touching_the_timer() -> None:
     """D8: the timer finds out when it fires, and fires once in the end."""
-    clock, passed = Clock(), []
+    clock = Clock()
+    passed: list[ErrorCode] = []
     moments = Moments(0, 0, 0, first_event=0, last_byte=0)
     deadlines = Deadlines(ROUTE_, moments, clock, passed.append)
     deadlines.look()
@@ -68,7 +69,8 @@ def test_a_byte_moves_the_deadline_without_touching_the_timer() -> None:
 
 
 def test_a_nearer_deadline_brings_the_timer_forward() -> None:
-    clock, passed = Clock(), []
+    clock = Clock()
+    passed: list[ErrorCode] = []
     moments = Moments(0, 0)
     deadlines = Deadlines(ROUTE_, moments, clock, passed.append)
     deadlines.look()
@@ -79,7 +81,8 @@ def test_a_nearer_deadline_brings_the_timer_forward() -> None:
 
 
 def test_stopped_is_stopped() -> None:
-    clock, passed = Clock(), []
+    clock = Clock()
+    passed: list[ErrorCode] = []
     deadlines = Deadlines(ROUTE_, Moments(0, 0), clock, passed.append)
     deadlines.look()
     deadlines.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from OpenSSL import SSL
@@ -123,7 +124,7 @@ def test_a_head_that_does_not_come_in_time_is_a_504() -> None:
     ],
 )
 def test_a_stream_that_stands_still_ends_in_an_error_event(
-    route: dict[str, float], events: int, phase: str, code: str
+    route: dict[str, Any], events: int, phase: str, code: str
 ) -> None:
     """E2: each deadline has its own code, in the phase in which it passed."""
     world = World(**route, keepalive_interval=1000.0)

@@ -215,9 +215,12 @@ class Echo(Resource):
         return self
 
     def render_POST(self, request: TwistedRequest) -> bytes:  # noqa: N802
-        request.setHeader(b"X-Path", b"/".join(request.prepath))
+        request.setHeader(b"X-Path", b"/".join(request.prepath or []))
         request.setHeader(b"X-Agent", request.getHeader(b"user-agent") or b"")
-        return (request.args or {})[b"q"][0] + (request.content.read() if request.content else b"")
+        assert request.args is not None
+        assert request.content is not None
+        body: bytes = request.args[b"q"][0] + request.content.read()
+        return body
 
     def render_GET(self, request: TwistedRequest) -> int:  # noqa: N802
         request.write(b"one")
@@ -227,7 +230,7 @@ class Echo(Resource):
 
 
 def test_any_resource_renders_on_the_channel() -> None:
-    client = site(Echo())
+    client = site(Echo())  # type: ignore[no-untyped-call]
     data = post("/a/b?q=x", b"body", "User-Agent: me")
     client.send(data + b"GET /c HTTP/1.1\r\nHost: a\r\n\r\n" + data)
     found = client.responses("POST", "GET", "POST")

@@ -16,7 +16,7 @@ import pytest
 
 from gateway.config.model import Durability
 from gateway.ctl import main
-from gateway.ledger.rows import intent_row, settled_row
+from gateway.ledger.rows import intent_values, record_values
 from gateway.ledger.store import Store
 from gateway.record import COLUMNS, ErrorCode, Intent, Outcome, Record, Usage
 from tests.ledger.helpers import BEGAN, a_record, an_intent
@@ -59,8 +59,8 @@ def write(tmp_path: Path) -> Callable[..., None]:
         store = Store(tmp_path / "ledger.sqlite", Durability.PROCESS, "test")
         store.open("")
         store.write(
-            [intent_row(item) for item in told if isinstance(item, Intent)],
-            [settled_row(item) for item in told if isinstance(item, Record)],
+            [intent_values(item) for item in told if isinstance(item, Intent)],
+            [record_values(item) for item in told if isinstance(item, Record)],
         )
         store.close()
 
@@ -351,11 +351,14 @@ def test_config_is_taken_before_the_command_too(
     assert capsys.readouterr().out.count("\n") == 1
 
 
-def test_a_reader_that_goes_away_is_not_an_error(config: str, write: Callable[..., None]) -> None:
+@pytest.mark.parametrize("last", ["1", "2000"])
+def test_a_reader_that_goes_away_is_not_an_error(
+    config: str, write: Callable[..., None], last: str
+) -> None:
     write(*(an_intent() for _ in range(2000)))
     reading, writing = os.pipe()
     os.close(reading)
-    command = ["requests", "--last", "2000", "--json", "--config", config]
+    command = ["requests", "--last", last, "--json", "--config", config]
     ended = subprocess.run(
         [
             sys.executable,
@@ -366,6 +369,7 @@ def test_a_reader_that_goes_away_is_not_an_error(config: str, write: Callable[..
         cwd=ROOT,
         stdout=writing,
         stderr=subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         check=False,
     )
     os.close(writing)

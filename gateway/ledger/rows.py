@@ -7,8 +7,8 @@ that are none would otherwise make a whole transaction fail, again and again.
 
 from __future__ import annotations
 
-import math
 from dataclasses import fields
+from math import isfinite
 from operator import attrgetter
 
 from ..record import COLUMNS, INTENT_COLUMNS, Intent, Record, Usage, timestamp
@@ -34,14 +34,14 @@ _STARTED = COLUMNS.index("started_at")
 _ENDED = COLUMNS.index("ended_at")
 
 
-def intent_row(intent: Intent) -> Row:
+def intent_values(intent: Intent) -> Row:
     """An intent's values in the order of `INTENT_COLUMNS`.  Raises ValueError on absurd times."""
     values = list(_of_intent(intent))
     values[_INTENT_STARTED] = timestamp(intent.started_at)
     return tuple(map(storable, values))
 
 
-def settled_row(record: Record) -> Row:
+def record_values(record: Record) -> Row:
     """A record's values in the order of `COLUMNS`.  Raises ValueError on absurd times."""
     values = list(_of_record(record))
     values[_STARTED] = timestamp(record.intent.started_at)
@@ -50,12 +50,16 @@ def settled_row(record: Record) -> Row:
 
 
 def storable(value: str | int | float | None) -> str | int | float | None:
-    """The value as SQLite can keep it; a number that it cannot keep is not known (None)."""
+    """The value as SQLite can keep it; a number that it cannot keep is not known (None).
+
+    What comes out is of a built-in type: SQLite's binding is slow with enums and booleans.
+    """
     if value is None:
         return None
     if isinstance(value, str):
-        text = str(value)  # a plain one: SQLite's binding is slow with subclasses such as enums
-        return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+        if not value.isascii():
+            return value.encode("utf-8", "backslashreplace").decode()
+        return value if type(value) is str else str(value)
     if isinstance(value, int):
         return int(value) if -_INT64 <= value < _INT64 else None
-    return value if math.isfinite(value) else None
+    return value if isfinite(value) else None

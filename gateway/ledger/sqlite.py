@@ -6,7 +6,7 @@ long the queue is.  Memory is bounded by `queue_limit` and the number of exchang
 that never had an intent (what the gateway itself refused) have no such place; they are taken up to
 twice the limit, because work is to be refused before rows are lost, and dropped beyond it.
 
-The deadline.  An intent that is not written within `open_timeout` is abandoned: its Deferred fails
+The deadline.  An intent that is not written within `OPEN_TIMEOUT` is abandoned: its Deferred fails
 and its request is not sent.  Intents wait in the order of their deadlines, so one timer, set for
 the oldest, serves all.  The writer drops an abandoned intent that it has not written yet.  One that
 it was writing at that moment is found out when the report comes in, and its row is settled as
@@ -31,11 +31,17 @@ from twisted.logger import Logger
 from ..config.model import Durability
 from ..record import ErrorCode, Intent, Outcome, Phase, Record, timestamp
 from .interface import LedgerReactor, LedgerUnavailable
-from .rows import Row, intent_row, settled_row
+from .rows import Row, intent_values, record_values
 from .store import Store
 from .writer import Opening, Report, Writer
 
 _log = Logger(namespace="gateway.ledger")
+
+#: Seconds that an intent may wait for the store.
+OPEN_TIMEOUT = 2.0
+
+#: Seconds that the store has for what is queued when the ledger stops; by then no intent waits.
+STOP_TIMEOUT = 10.0
 
 
 class SqliteLedger:
@@ -49,14 +55,12 @@ class SqliteLedger:
         reactor: LedgerReactor,
         queue_limit: int = 10_000,
         *,
-        open_timeout: float = 2.0,
-        stop_timeout: float = 10.0,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Nothing is touched before `start`.
 
-        `instance` is who another process is told holds the file; `queue_limit` is in rows, the
-        timeouts are in seconds; `wall` is the time of day in seconds since the epoch.
+        `instance` is who another process is told holds the file; `queue_limit` is in rows; `wall`
+        is the time of day in seconds since the epoch.
         """
         self.queued = 0  #: rows handed to the writer and not yet reported on
         self.written = 0  #: rows written since the start, intents and settled ones
@@ -66,8 +70,6 @@ class SqliteLedger:
         self._path = path
         self._reactor = reactor
         self._limit = queue_limit
-        self._open_timeout = open_timeout
-        self._stop_timeout = stop_timeout
         self._wall = wall
         self._store = Store(path, durability, f"process {os.getpid()}, instance {instance}")
         self._writer: Writer | None = None  # while started and not ended
@@ -103,17 +105,17 @@ class SqliteLedger:
         if self.queued >= self._limit:
             return self._refusal(f"{self._limit} rows are waiting to be written already")
         try:
-            row = intent_row(intent)
+            row = intent_values(intent)
         except Exception:
             _log.failure("request {id}: its intent cannot be written", id=intent.id)
             return self._refusal("the intent cannot be written")
-        deadline = self._reactor.seconds() + self._open_timeout
+        deadline = self._reactor.seconds() + OPEN_TIMEOUT
         waiter: Deferred[None] = Deferred(lambda _: self._abandon(opening))
         opening = Opening(intent, row, deadline, waiter)
         self._reserved.add(intent.id)
         self._waiting.append(opening)
         if self._timer is None:
-            self._timer = self._reactor.callLater(self._open_timeout, self._look)
+            self._timer = self._reactor.callLater(OPEN_TIMEOUT, self._look)
         self._put(self._writer, opening)
         return waiter
 
@@ -134,7 +136,7 @@ class SqliteLedger:
 
     def _write(self, writer: Writer, record: Record) -> None:
         try:
-            row = settled_row(record)
+            row = record_values(record)
         except Exception:
             self.dropped += 1
             _log.failure("request {id}: its row cannot be written", id=record.intent.id)
@@ -164,7 +166,8 @@ class SqliteLedger:
                 waiter.callback(None)
         for opening in report.refused:
             self._refuse(opening, f"the store failed ({report.error})")
-        self._forget_answered()
+        while self._waiting and self._waiting[0].waiter is None:
+            self._waiting.popleft()
         self._finish_writer()
 
     def _undo(self, intent: Intent) -> None:
@@ -186,14 +189,9 @@ class SqliteLedger:
         self._timer = None
         now = self._reactor.seconds()
         while self._waiting and self._waiting[0].deadline <= now:
-            self._refuse(self._waiting.popleft(), f"not written within {self._open_timeout:g} s")
-        self._forget_answered()
+            self._refuse(self._waiting.popleft(), f"not written within {OPEN_TIMEOUT:g} s")
         if self._waiting and self._timer is None:  # somebody who was told may have asked again
             self._timer = self._reactor.callLater(self._waiting[0].deadline - now, self._look)
-
-    def _forget_answered(self) -> None:
-        while self._waiting and self._waiting[0].waiter is None:
-            self._waiting.popleft()
 
     def _refuse(self, opening: Opening, why: str) -> None:
         if opening.waiter is not None:
@@ -231,7 +229,7 @@ class SqliteLedger:
         self._stop_waiters.append(waiter)
         if not self._stopping:
             self._stopping = True
-            self._stop_timer = self._reactor.callLater(self._stop_timeout, self._stop_late)
+            self._stop_timer = self._reactor.callLater(STOP_TIMEOUT, self._stop_late)
             self._finish_writer()
         return waiter
 
@@ -251,7 +249,7 @@ class SqliteLedger:
             "ledger {path}: {count} rows were not written within {seconds:g} s of stopping",
             path=str(self._path),
             count=self.queued,
-            seconds=self._stop_timeout,
+            seconds=STOP_TIMEOUT,
         )
         self._finish()
 
@@ -266,8 +264,6 @@ class SqliteLedger:
             if timer is not None:
                 timer.cancel()
         self._timer = self._stop_timer = None
-        while self._waiting:
-            self._refuse(self._waiting.popleft(), "the ledger was stopped")
         waiters, self._stop_waiters = self._stop_waiters, []
         for waiter in waiters:
             waiter.callback(None)

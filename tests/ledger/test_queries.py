@@ -13,7 +13,7 @@ import pytest
 
 from gateway.config.model import Durability
 from gateway.ledger import LedgerError, queries
-from gateway.ledger.rows import intent_row, settled_row
+from gateway.ledger.rows import intent_values, record_values
 from gateway.ledger.schema import VERSION
 from gateway.ledger.store import Store
 from gateway.record import COLUMNS, Intent, Outcome, Record, Usage
@@ -31,7 +31,7 @@ def write(path: Path) -> Write:
     def write(records: Iterable[Record], intents: Iterable[Intent]) -> None:
         store = Store(path, Durability.PROCESS, "test")
         store.open("")
-        store.write(list(map(intent_row, intents)), list(map(settled_row, records)))
+        store.write(list(map(intent_values, intents)), list(map(record_values, records)))
         store.close()
 
     return write
@@ -148,6 +148,12 @@ def test_an_empty_file_says_that_no_gateway_has_used_it(path: Path) -> None:
     path.touch()
     with pytest.raises(LedgerError, match="the ledger is empty"):
         queries.requests(path)
+
+
+def test_the_reading_side_cannot_write(write: Write, path: Path) -> None:
+    write([a_record()], [])
+    with pytest.raises(LedgerError, match="readonly"):
+        queries._read(path, "DELETE FROM requests RETURNING id", [])
 
 
 def test_a_ledger_is_read_while_it_is_written(write: Write, path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event
+from threading import enumerate as enumerate_threads
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
@@ -203,16 +204,17 @@ async def test_an_abandoned_intent_that_was_not_being_written_has_no_row(
 ) -> None:
     """A6: the ledger's own refusals are counted and logged, not accounted for."""
     gate.close()
-    first = ledger.open(an_intent())
+    written, queued, later = an_intent(), an_intent(), an_intent()
+    waiting = [ledger.open(written)]
     assert gate.entered.wait(30)
-    queued = ledger.open(an_intent())
+    waiting.append(ledger.open(queued))
     clock.advance(2)
-    gate.open()
-    for opened in (first, queued):
+    for opened in waiting:
         with pytest.raises(LedgerUnavailable):
             await opened
-    await ledger.open(an_intent())
-    assert gate.batches == [(1, 0), (1, 0)]  # the first, and the last one
+    gate.open()
+    await ledger.open(later)
+    assert [row["id"] for row in rows(path)] == [written.id, later.id]
     assert ledger.refused == 2
 
 
@@ -327,6 +329,27 @@ async def test_trouble_is_logged_when_it_begins_and_when_it_is_over(
     ]
 
 
+async def test_trouble_is_not_over_before_a_row_was_written(
+    ledger: SqliteLedger, gate: Gate, clock: ThreadedClock, log_lines: list[str], path: Path
+) -> None:
+    """A6: that no intent waits any more does not mean that the store works."""
+    gate.close()
+    waiting = [ledger.open(an_intent())]
+    assert gate.entered.wait(30)
+    waiting.append(ledger.open(an_intent()))
+    clock.advance(2)
+    for opened in waiting:
+        with pytest.raises(LedgerUnavailable):
+            await opened
+    gate.failing = sqlite3.OperationalError("disk I/O error")
+    gate.open()
+    await ledger.stop()
+    assert log_lines == [
+        f"ledger {path}: not written within 2 s",
+        f"ledger {path}: the store failed (disk I/O error)",
+    ]
+
+
 async def test_a_full_disk_loses_no_row(ledger: SqliteLedger, path: Path) -> None:
     """A6: SQLite itself says that it is full; what was settled arrives when there is room."""
     settled = a_record(usage_raw="x" * 100_000)
@@ -372,6 +395,8 @@ async def test_rows_settled_while_stopping_waits_for_the_store_are_written(
     opened = ledger.open(intent)
     assert gate.entered.wait(30)
     stopped = ledger.stop()
+    with pytest.raises(LedgerUnavailable, match="not running"):
+        await ledger.open(an_intent())
     ledger.settle(a_record(intent, outcome=Outcome.DRAINED))
     gate.open()
     await gatherResults([opened, stopped])
@@ -382,6 +407,8 @@ async def test_stopping_waits_for_a_stuck_store_ten_seconds_and_says_what_is_los
     ledger: SqliteLedger, gate: Gate, clock: ThreadedClock, log_lines: list[str], path: Path
 ) -> None:
     """A6: the process can end though the store cannot."""
+    (thread,) = (thread for thread in enumerate_threads() if thread.name == "ledger-writer")
+    gate.failing = sqlite3.OperationalError("disk I/O error")
     gate.close()
     ledger.settle(a_record())
     opened = ledger.open(an_intent())
@@ -394,6 +421,10 @@ async def test_stopping_waits_for_a_stuck_store_ten_seconds_and_says_what_is_los
     assert not stopped.called
     clock.advance(0.1)
     await stopped
+    gate.open()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert rows(path) == []  # they were given up as the line says
     assert f"ledger {path}: 2 rows were not written within 10 s of stopping" in log_lines
 
 

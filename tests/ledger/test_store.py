@@ -1,0 +1,66 @@
+"""The database file, without a thread or a reactor."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.config.model import Durability
+from gateway.ledger.rows import intent_values, record_values
+from gateway.ledger.store import Store
+from gateway.record import COLUMNS, INTENT_COLUMNS, Value, intent_row
+from tests.ledger.helpers import a_record, an_intent, only_row, rows
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    """A store that is open."""
+    store = Store(path, Durability.PROCESS, "test")
+    store.open("")
+    yield store
+    store.close()
+
+
+def test_a_transaction_that_fails_leaves_nothing_and_the_next_one_works(
+    store: Store, path: Path
+) -> None:
+    intent = intent_values(an_intent())
+    with pytest.raises(sqlite3.Error):
+        store.write([intent], [("too", "few", "values")])
+    assert rows(path) == []
+    store.write([intent], [])
+    assert only_row(path)["id"] == intent[0]
+
+
+def test_a_batch_may_be_written_again(store: Store, path: Path) -> None:
+    """A6: when it is not known whether a commit arrived, it is repeated."""
+    opened, settled = intent_values(an_intent()), record_values(a_record())
+    for _ in range(2):
+        store.write([opened], [settled])
+    assert [row["id"] for row in rows(path)] == [opened[0], settled[0]]
+
+
+def test_an_intent_that_is_repeated_does_not_open_a_settled_row(store: Store, path: Path) -> None:
+    record = a_record()
+    store.write([intent_values(record.intent)], [record_values(record)])
+    store.write([intent_values(record.intent)], [])
+    assert only_row(path) == record.as_row()
+
+
+def test_rows_say_what_intents_and_records_say() -> None:
+    record = a_record(error_detail="ü", attempts=2)
+
+    def plain(values: dict[str, Value]) -> dict[str, Value]:
+        return {name: values[name] for name in sorted(values)}
+
+    assert plain(dict(zip(COLUMNS, record_values(record), strict=True))) == plain(record.as_row())
+    told = dict(zip(INTENT_COLUMNS, intent_values(record.intent), strict=True))
+    assert plain(told) == plain(dict(intent_row(record.intent)))
+
+
+def test_rows_are_made_of_plain_values() -> None:
+    """SQLite's binding is slow with subclasses of str and int, such as enums and booleans."""
+    assert {type(value) for value in record_values(a_record())} == {str, int, float, type(None)}

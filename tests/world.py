@@ -135,6 +135,20 @@ class Wire:
         return data
 
 
+def until_paused(*wires: Wire) -> None:
+    """Let upstreams stream events until the first of them is read no more.
+
+    Fails if that does not happen within what a client's buffer and a few reads hold.
+    """
+    event = b"data: " + b"x" * 1000 + b"\n\n"
+    for _ in range(2 * BUFFER // len(event)):
+        if not wires[0].reading:
+            return
+        for wire in wires:
+            wire.deliver(b"%x\r\n%b\r\n" % (len(event), event))
+    raise AssertionError("the upstream of a client that does not read is still read")
+
+
 @implementer(IStreamClientEndpoint)
 class MemoryEndpoint:
     """Connects at once, or as `answer` says: with a failure, or (None) not before `connect_now`."""

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from tests.transcripts import CHAT_BODY, CHAT_EVENTS, MESSAGES_EVENTS
-from tests.world import BUFFER, CHAT, CHAT_WHOLE, LAST, MESSAGES, SSE_HEAD, World, chunked
+from tests.world import (
+    BUFFER,
+    CHAT,
+    CHAT_WHOLE,
+    LAST,
+    MESSAGES,
+    SSE_HEAD,
+    World,
+    chunked,
+    until_paused,
+)
 
 TRANSCRIPTS = [(CHAT, CHAT_EVENTS), (MESSAGES, MESSAGES_EVENTS)]
 
@@ -110,10 +120,7 @@ def test_a_reader_that_stalls_pauses_its_upstream_and_a_reading_one_resumes_it()
     slow.wire.stalled = True
     for up in (slow_up, fast_up):
         up.deliver(SSE_HEAD)
-    event = b"data: " + b"x" * 1000 + b"\n\n"
-    while slow_up.reading:
-        slow_up.deliver(chunked(event))
-        fast_up.deliver(chunked(event))
+    until_paused(slow_up, fast_up)
     assert len(slow.wire.unread) < BUFFER + 2000
     assert fast_up.reading
     world.clock.advance(5)
@@ -133,8 +140,7 @@ def test_a_reader_that_never_reads_is_ended_by_its_own_deadline() -> None:
     client = world.client().send(CHAT)
     client.wire.stalled = True
     world.up.deliver(SSE_HEAD)
-    while world.up.reading:
-        world.up.deliver(chunked(b"data: " + b"x" * 1000 + b"\n\n"))
+    until_paused(world.up)
     world.clock.advance(59)  # the upstream's idle timeout stands still meanwhile
     assert not world.ledger.records
     world.clock.advance(1)

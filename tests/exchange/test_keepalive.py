@@ -9,7 +9,7 @@ from twisted.internet.error import ConnectionRefusedError as Refused
 
 from gateway.config.model import KeepaliveMode
 from tests.transcripts import CHAT_EVENTS, MESSAGES_EVENTS
-from tests.world import CHAT, CHAT_WHOLE, LAST, MESSAGES, SSE_HEAD, World, chunked
+from tests.world import CHAT, CHAT_WHOLE, LAST, MESSAGES, SSE_HEAD, World, chunked, until_paused
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 COMMENT = b": keepalive\n\n"
@@ -252,8 +252,7 @@ def test_no_beat_is_written_for_a_client_that_does_not_read() -> None:
     client = w.client().send(CHAT)
     client.wire.stalled = True
     w.up.deliver(SSE_HEAD)
-    while w.up.reading:
-        w.up.deliver(chunked(b"data: " + b"x" * 1000 + b"\n\n"))
+    until_paused(w.up)
     size = len(client.wire.unread)
     w.clock.pump([15.0] * 20)
     assert len(client.wire.unread) == size

@@ -405,12 +405,18 @@ class Exchange:
             events=0 if relay is None else relay.events,
             keepalives=self._beats,
             usage=reading.usage,
-            usage_source=UsageSource.NONE if reading.usage_raw is None else UsageSource.PROVIDER,
+            usage_source=_source(reading),
             usage_raw=reading.usage_raw,
         )
 
     def _since_start(self, moment: float | None) -> float | None:
         return None if moment is None else _ms(moment - self._moments.started)
+
+
+def _source(reading: Reading) -> UsageSource:
+    """Counts are the provider's if it sent some that can be believed."""
+    told = reading.usage_raw is not None and reading.usage_problem is None
+    return UsageSource.PROVIDER if told else UsageSource.NONE
 
 
 def _ms(seconds: float) -> float:

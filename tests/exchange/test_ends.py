@@ -382,6 +382,7 @@ def test_a_client_that_leaves_is_one_row_whenever_it_does(
         client.wire.lose()
     assert (world.record.outcome, world.record.phase) == (outcome, phase)
     assert all(wire.aborted for wire in world.endpoint.wires)
+    assert all(attempt.called for attempt, _ in world.endpoint.waiting), "it goes on connecting"
     world.ledger.release()
     world.endpoint.connect_now()
     world.clock.advance(0)
@@ -419,6 +420,19 @@ def test_the_first_of_two_ends_in_one_turn_is_the_one(first: str) -> None:
     for end in ends if first == "client" else reversed(ends):
         end()
     assert world.record.outcome == {"client": "client_gone", "upstream": "upstream_failed"}[first]
+
+
+def test_usage_that_cannot_be_believed_is_flagged_and_never_stored_as_truth() -> None:
+    """A10: no counts, no claim to have them, what was sent, and why it is not believed."""
+    world = World()
+    world.client().send(CHAT)
+    absurd = CHAT_EVENTS[3].replace(b'"prompt_tokens":9', b'"prompt_tokens":-9')
+    world.up.deliver(SSE_HEAD + chunked(*CHAT_EVENTS[:3], absurd, CHAT_EVENTS[4]) + LAST)
+    record = world.record
+    assert record.outcome == "finished"
+    assert (record.usage.input_tokens, record.usage_source) == (None, "none")
+    assert "-9" in (record.usage_raw or "")
+    assert "prompt_tokens" in (record.error_detail or "")
 
 
 def raising(*_: object) -> None:

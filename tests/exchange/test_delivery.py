@@ -134,6 +134,23 @@ def test_a_reader_that_stalls_pauses_its_upstream_and_a_reading_one_resumes_it()
     assert paused == [0.0, 5000.0]
 
 
+def test_the_idle_timeout_stands_still_while_we_do_not_read() -> None:
+    """D5, D8: what was left of it before the pause is left after it."""
+    world = World(idle_timeout=10.0, keepalive_interval=1000.0)
+    client = world.client().send(CHAT)
+    world.up.deliver(SSE_HEAD)
+    client.wire.stalled = True
+    until_paused(world.up)
+    world.clock.advance(50)
+    client.wire.stalled = False
+    client.response()
+    assert world.up.reading
+    world.clock.advance(9.9)
+    assert not world.ledger.records
+    world.clock.advance(0.1)
+    assert world.record.error == "idle_timeout"
+
+
 def test_a_reader_that_never_reads_is_ended_by_its_own_deadline() -> None:
     """D5, E2: `client_write_timeout` resets the connection and lets the upstream go."""
     world = World(client_write_timeout=60.0, idle_timeout=10.0)

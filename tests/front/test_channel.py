@@ -131,6 +131,24 @@ def test_what_arrives_while_pipelined_bytes_wait_is_not_parsed_before_them() -> 
     assert [r.status for r in client.responses("POST", "POST")] == [200, 200]
 
 
+def test_the_next_request_waits_until_the_response_before_it_was_taken() -> None:
+    """Answers that nobody reads do not pile up behind each other."""
+    world = World()
+    client = world.client()
+    client.wire.stalled = True
+    client.send(CHAT_WHOLE + CHAT_WHOLE)
+    body = b"x" * 100_000
+    world.up.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    world.clock.advance(1)
+    assert len(world.ledger.intents) == 1
+    assert not client.wire.reading
+    client.wire.stalled = False
+    client.raw()
+    world.clock.advance(0)
+    assert client.wire.reading
+    assert len(world.ledger.intents) == 2
+
+
 def test_too_much_behind_a_running_request_ends_the_connection() -> None:
     """A client that floods cannot hide its own leaving, nor fill our memory."""
     world = World(limits=LIMITS)

@@ -14,93 +14,25 @@ import json
 import os
 import platform
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from .processes import TICK, BenchError, cpu_seconds, free_port, listening
 from .proxies import PROXIES, Proxy, go, start
+from .report import Sample, failures, results, table
 from .works import WORKS, Work
 
 #: Seconds after a work in which a proxy's last doings for it (rows, closes) still count.
 _SETTLE: Final = 0.5
 #: Seconds that a work may take.
 _WORK_LIMIT: Final = 300.0
-#: The proxies that the others are compared with, where they are there.
-_REFERENCES: Final = ("nginx", "go")
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One work, done once by one proxy."""
-
-    work: Work
-    proxy: str
-    round: int
-    cpu: float  #: seconds
-    client: Mapping[str, Any]  #: what ``load client`` printed
-
-    @property
-    def units(self) -> int:
-        """Events or requests that reached the client whole."""
-        return int(self.client[self.work.counted])
-
-    @property
-    def microseconds(self) -> float:
-        """CPU time of one unit."""
-        return self.cpu / self.units * 1e6
-
-    def as_json(self) -> dict[str, Any]:
-        """The sample as it is written to a file."""
-        return {
-            "work": self.work.name,
-            "proxy": self.proxy,
-            "round": self.round,
-            "cpu_seconds": round(self.cpu, 3),
-            "units": self.units,
-            "client": self.client,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a work costs a proxy.  CPU times in microseconds a unit, latencies in milliseconds."""
-
-    work: str
-    proxy: str
-    unit: str
-    median: float
-    lowest: float
-    highest: float
-    step: float  #: the smallest difference that the system's account can show
-    p50: float
-    p99: float
-    ratios: Mapping[str, float]  #: to the references, in the same run
-
-    def as_json(self) -> dict[str, Any]:
-        """The result as it is written to a file."""
-        return {
-            "work": self.work,
-            "proxy": self.proxy,
-            "unit": self.unit,
-            "cpu_us": round(self.median, 2),
-            "cpu_us_lowest": round(self.lowest, 2),
-            "cpu_us_highest": round(self.highest, 2),
-            "cpu_us_step": round(self.step, 2),
-            "latency_ms_p50": round(self.p50, 3),
-            "latency_ms_p99": round(self.p99, 3),
-            "ratios": {name: round(ratio, 2) for name, ratio in self.ratios.items()},
-        }
-
-
-# Measuring.
 
 
 def measure(
@@ -156,7 +88,7 @@ def _ask(load: Path, url: str, work: Work, core: int) -> Mapping[str, Any]:
             capture_output=True,
             text=True,
             timeout=_WORK_LIMIT,
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+            preexec_fn=partial(os.sched_setaffinity, 0, {core}),
         )
     except subprocess.TimeoutExpired as error:
         raise BenchError(f"{work.name} did not end within {_WORK_LIMIT:g} s") from error
@@ -166,76 +98,7 @@ def _ask(load: Path, url: str, work: Work, core: int) -> Mapping[str, Any]:
     return report
 
 
-# Telling.
-
-
-def results(samples: Sequence[Sample]) -> list[Result]:
-    """Medians of the samples without failures, by work and proxy, in the order of the samples."""
-    groups: dict[tuple[str, str], list[Sample]] = {}
-    for sample in samples:
-        if not sample.client["failed"]:
-            groups.setdefault((sample.work.name, sample.proxy), []).append(sample)
-    medians = {
-        key: statistics.median(sample.microseconds for sample in group)
-        for key, group in groups.items()
-    }
-    return [
-        Result(
-            work,
-            proxy,
-            group[0].work.unit,
-            medians[work, proxy],
-            min(sample.microseconds for sample in group),
-            max(sample.microseconds for sample in group),
-            TICK / min(sample.units for sample in group) * 1e6,
-            statistics.median(sample.client["latency_ms"]["p50"] for sample in group),
-            statistics.median(sample.client["latency_ms"]["p99"] for sample in group),
-            {
-                name: medians[work, proxy] / medians[work, name]
-                for name in _REFERENCES
-                if medians.get((work, name))
-            },
-        )
-        for (work, proxy), group in groups.items()
-    ]
-
-
-def table(found: Sequence[Result]) -> str:
-    """The results for people."""
-    references = [name for name in _REFERENCES if any(name in result.ratios for result in found)]
-    rows = [
-        ["work", "proxy", "CPU µs", "per", "lowest-highest", "step"]
-        + [f"/ {name}" for name in references]
-        + ["p50 ms", "p99 ms"]
-    ]
-    for result in found:
-        ratios = [result.ratios.get(name) for name in references]
-        rows.append(
-            [result.work, result.proxy, f"{result.median:.1f}", result.unit]
-            + [f"{result.lowest:.1f}-{result.highest:.1f}", f"{result.step:.1f}"]
-            + ["-" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
-            + [f"{result.p50:.2f}", f"{result.p99:.2f}"]
-        )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    words = {0, 1, 3}  # columns that are read from the left
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if number in words else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def failures(samples: Sequence[Sample]) -> list[str]:
-    """A line for each sample in which requests failed."""
-    return [
-        f"{sample.work.name} through {sample.proxy}, round {sample.round + 1}: "
-        f"{sample.client['failed']} failed, for instance: {next(iter(sample.client['errors']))}"
-        for sample in samples
-        if sample.client["failed"]
-    ]
+# The command.
 
 
 def machine() -> dict[str, Any]:
@@ -248,12 +111,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-# The command.
-
-
-def _named(known: Mapping[str, object], what: str) -> Any:
+def _named(known: Mapping[str, object], what: str) -> Callable[[str], list[str]]:
     def parse(text: str) -> list[str]:
-        names = text.split(",")
+        names = list(dict.fromkeys(text.split(",")))
         for name in names:
             if name not in known:
                 raise argparse.ArgumentTypeError(
@@ -344,7 +204,10 @@ def _run(options: argparse.Namespace) -> int:
             "results": [result.as_json() for result in found],
             "samples": [sample.as_json() for sample in samples],
         }
-        options.json.write_text(json.dumps(everything, indent=1, ensure_ascii=False) + "\n")
+        try:
+            options.json.write_text(json.dumps(everything, indent=1, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise BenchError(f"--json {options.json}: cannot be written: {error}") from error
     return 1 if failed else 0
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-Options = Mapping[str, int | str]
+Options = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,12 @@ class Work:
         """Where the client's report has the number of units."""
         return f"{self.unit}s"
 
+    @property
+    def pace(self) -> float | None:
+        """The time between two events of a stream, in milliseconds; None without streams."""
+        interval = self.options.get("interval")
+        return None if interval is None else float(interval)
+
     def arguments(self) -> list[str]:
         """The work as arguments of ``load client``."""
         return [text for name, value in self.options.items() for text in (f"-{name}", str(value))]
@@ -45,14 +51,14 @@ WORKS: Final[Mapping[str, Work]] = {
             "S10k",
             "200 streams of 100 events, one each 20 ms, on new connections",
             "event",
-            {"streams": 200, "events": 100, "interval": "20ms"},
+            {"streams": 200, "events": 100, "interval": 20},
             {"streams": 20, "events": 20},
         ),
         Work(
             "S50k",
             "50 streams of 1,000 events, one each 1 ms, on new connections",
             "event",
-            {"streams": 50, "events": 1000, "interval": "1ms"},
+            {"streams": 50, "events": 1000, "interval": 1},
             {"events": 100},
         ),
         Work(

@@ -266,9 +266,13 @@ def parse(block: bytes, *, at_start: bool = False) -> Iterator[tuple[bytes | Non
 
 def payloads(block: bytes) -> list[bytes]:
     """The data of every event that `parse` would find; quick for events of one ``data`` line."""
-    if block.startswith(b"data: ") and block.endswith(b"\n\n") and block.find(b"\r") < 0:
-        if block.count(b"\n") == 2 * (block.count(b"\n\ndata: ") + 1):  # as in `feed`
-            return block[6:-2].split(b"\n\ndata: ")
+    if (
+        block.startswith(b"data: ")
+        and block.endswith(b"\n\n")
+        and block.find(b"\r") < 0
+        and block.count(b"\n") == 2 * (block.count(b"\n\ndata: ") + 1)  # as in `feed`
+    ):
+        return block[6:-2].split(b"\n\ndata: ")
     return [data for _, data in parse(block)]
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import gc
 import inspect
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -64,10 +64,15 @@ def logged_failures(request: pytest.FixtureRequest) -> Iterator[LoggedFailures]:
     globalLogPublisher.addObserver(observer)
     try:
         yield observer
+        # The other fixtures are torn down.  What they held is let go of here and, with a turn, by
+        # the reactor, which stands where the test ended.
+        request.node.funcargs.clear()
+        pytest_twisted.blockon(deferLater(_reactor(), 0))
         left = _leftovers(before)
         logged = observer.flush()
     finally:
         globalLogPublisher.removeObserver(observer)
+    gc.freeze()  # What is still there was there before, or is pytest's; never look at it again.
     _remove(left)
     problems = [f"left in the reactor: {thing}" for thing in left]
     problems += [f"logged: {failure.getTraceback()}" for failure in logged]
@@ -86,14 +91,31 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
-    """Put a deadline on whatever the test returns; then pytest-twisted runs it."""
-    test = pyfuncitem.obj
-    if hasattr(test, "hypothesis"):
-        return
-    marker = pyfuncitem.get_closest_marker("deadline")
-    seconds = marker.args[0] if marker else DEADLINE
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Put a deadline on whatever the test returns, before pytest-twisted runs it."""
+    hypothesis = getattr(pyfuncitem.obj, "hypothesis", None)
+    if hypothesis is None:
+        marker = pyfuncitem.get_closest_marker("deadline")
+        pyfuncitem.obj = _limited(pyfuncitem.obj, marker.args[0] if marker else DEADLINE)
+        return (yield)
+    # pytest-twisted wraps the property and leaves it so; with the next parameters it would wrap
+    # it twice, and wait for the reactor inside the reactor.
+    inner = hypothesis.inner_test
+    try:
+        return (yield)
+    finally:
+        hypothesis.inner_test = inner
+
+
+def pytest_collection_finish() -> None:
+    """Take all that was imported out of the collector's sight: it runs after every test."""
+    gc.collect()
+    gc.freeze()
+
+
+def _limited(test: Callable[..., object], seconds: float) -> Callable[..., object]:
+    """`test` with a deadline on its coroutine or Deferred, if it returns one."""
 
     @functools.wraps(test)
     def limited(*args: object, **kwargs: object) -> object:
@@ -104,13 +126,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
             result.addTimeout(seconds, _reactor())
         return result
 
-    pyfuncitem.obj = limited
-
-
-def pytest_collection_finish() -> None:
-    """Take all that was imported out of the collector's sight: it runs after every test."""
-    gc.collect()
-    gc.freeze()
+    return limited
 
 
 def _reactor() -> Any:

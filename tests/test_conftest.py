@@ -15,6 +15,7 @@ TESTS = {
     "leaves_a_port": ("reactor.listenTCP(0, Factory())", "left in the reactor"),
     "logs_a_failure": ("Logger().failure('', Failure(KeyError('lost')))", "KeyError: 'lost'"),
     "drops_a_failed_deferred": ("fail(KeyError('dropped'))", "KeyError: 'dropped'"),
+    "leaves_it_in_a_fixture": ("held.append(fail(KeyError('held')))", "KeyError: 'held'"),
     "never_ends": ("return Deferred()", "TimeoutError"),
     "cancels_its_call": ("reactor.callLater(60, print).cancel()", None),
     "flushes_its_failure": ("fail(KeyError()); assert logged_failures.flush(KeyError)", None),
@@ -23,11 +24,23 @@ TESTS = {
 
 HEAD = """
 import pytest
+from hypothesis import given, settings
+from hypothesis.strategies import integers
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+
+@pytest.fixture
+def held():
+    return []
+
+@pytest.mark.parametrize("parameter", [1, 2])
+@given(example=integers())
+@settings(max_examples=3, database=None)
+def test_property_of(parameter, example):
+    assert isinstance(parameter + example, int)
 
 async def test_coroutine_is_run_without_a_decorator():
     await fail(KeyError('awaited'))
@@ -41,7 +54,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     shutil.copy(Path(__file__).with_name("conftest.py"), folder)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = deadline(seconds): limit\n")
     tests = [
-        f"@pytest.mark.deadline(0.05)\ndef test_{name}(logged_failures):\n    {body}\n"
+        f"@pytest.mark.deadline(0.05)\ndef test_{name}(logged_failures, held):\n    {body}\n"
         for name, (body, _) in TESTS.items()
     ]
     (folder / "test_leaky.py").write_text("\n".join([HEAD, *tests]))
@@ -68,3 +81,8 @@ def test_a_test_that_tidies_up_passes(name: str, report: str) -> None:
 
 def test_a_coroutine_needs_no_decorator_to_be_run(report: str) -> None:
     assert "FAILED test_leaky.py::test_coroutine_is_run_without_a_decorator" in report
+
+
+def test_a_property_can_have_parameters(report: str) -> None:
+    lines = [line for line in report.splitlines() if "test_leaky.py::test_property_of[" in line]
+    assert [line.split()[0] for line in lines] == ["PASSED", "PASSED"]

@@ -50,7 +50,7 @@ func clientMain(arguments []string) error {
 	url := flags.String("url", "", "`URL` to ask")
 	streams := flags.Int("streams", 0, "how many streams to open, all at once")
 	events := flags.Int("events", 100, "how many events each stream has")
-	interval := flags.Duration("interval", 20*time.Millisecond, "time between a stream's events")
+	interval := flags.Int("interval", 20, "time between a stream's events, in milliseconds")
 	clients := flags.Int("clients", 0, "instead of streams: how many clients ask for short answers")
 	requests := flags.Int("requests", 1000, "how many requests the clients make, all together")
 	prompt := flags.Int("prompt", 2048, "size of a request's prompt, in bytes")
@@ -60,7 +60,12 @@ func clientMain(arguments []string) error {
 	if *url == "" || (*streams > 0) == (*clients > 0) {
 		return errors.New("needs -url, and one of -streams and -clients")
 	}
-	asked := load{*url, requestBody(*prompt, *streams > 0), *events, *interval}
+	asked := load{
+		url:      *url,
+		prompt:   requestBody(*prompt, *streams > 0),
+		events:   *events,
+		interval: time.Duration(*interval) * time.Millisecond,
+	}
 	began := time.Now()
 	var results []result
 	if *streams > 0 {

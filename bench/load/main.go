@@ -3,7 +3,7 @@
 //
 //	load upstream -listen 127.0.0.1:9000
 //	load proxy    -listen 127.0.0.1:9001 -upstream http://127.0.0.1:9000
-//	load client   -url http://127.0.0.1:9001/v1/chat/completions -streams 200 -events 100 -interval 20ms
+//	load client   -url http://127.0.0.1:9001/v1/chat/completions -streams 200 -events 100 -interval 20
 //	load client   -url http://127.0.0.1:9001/v1/chat/completions -clients 32 -requests 5000
 //
 // upstream and proxy run until they are told to stop; client prints one JSON object and exits with 0,

@@ -53,6 +53,7 @@ class _DemoSite(Site):
     noisy = False  # nor that it starts and stops
 
     def getContentFile(self, length: int | None) -> BytesIO:
+        """Where a request's body is kept: in memory, however long it is."""
         return BytesIO()
 
     def log(self, request: HTTPRequest) -> None:

@@ -49,17 +49,23 @@ class Reading:
     usage_raw: str | None = None  #: the provider's usage objects as JSON text
     usage_problem: str | None = None  #: why the usage was not believed
     stop_reason: str | None = None
-    error: str | None = None  #: the provider's own error inside a 200, as "type: message"
+    error: str | None = None  #: the provider's own error in what was fed, as "type: message"
 
 
 class Meter(Protocol):
     """Reads a response on the side.  O(1) memory; never raises on anything an upstream sends."""
 
-    #: True once the dialect's terminal event (or whole body) was in what was fed.
+    #: True once the dialect's terminal event (or whole body) was in what was fed.  A provider's own
+    #: error event counts as terminal in a stream: it is the last word, to which nothing need be
+    #: added.  `Reading.error` tells the two apart.
     complete: bool
 
     def feed(self, block: bytes) -> None:
-        """Take the next bytes: whole events for a stream, any piece for other bodies."""
+        """Take the next bytes: whole events for a stream, any piece for other bodies.
+
+        "Whole events" is what `gateway.sse.EventScanner.whole` tells: no byte order mark, and
+        nothing of an event that was too long to be held.
+        """
 
     def end(self) -> None:
         """The body came to its clean HTTP end; some dialects are only complete then."""

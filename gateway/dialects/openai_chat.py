@@ -93,7 +93,8 @@ class _Tally:
         self.model: str | None = None
         self.error: str | None = None
         self.open: set[int] = set()  # choice indexes without a finish_reason yet
-        self.closed: set[int] = set()
+        self._closed: set[int] = set()
+        self._crowded = False  # whether there were more indexes than are kept apart
         self._stop_reason: str | None = None
         self._stop_index: int | None = None
         self._usage: bytes | None = None
@@ -101,7 +102,7 @@ class _Tally:
     @property
     def all_closed(self) -> bool:
         """Whether every choice seen has finished, and there was one."""
-        return bool(self.closed) and not self.open
+        return bool(self._closed) and not self.open and not self._crowded
 
     def add(self, chunk: _Chunk) -> None:
         """Take what a chunk tells."""
@@ -115,14 +116,16 @@ class _Tally:
             self._add_choice(choice.index, choice.finish_reason)
 
     def _add_choice(self, index: int, finish_reason: str | None) -> None:
+        if index not in self.open and index not in self._closed:
+            if len(self.open) + len(self._closed) == _MOST_CHOICES:
+                self._crowded = True
+                return
+            self.open.add(index)
         if finish_reason:
             self.open.discard(index)
-            if len(self.closed) < _MOST_CHOICES:
-                self.closed.add(index)
-            if self._stop_reason is None or index == 0 or index == self._stop_index:
+            self._closed.add(index)
+            if self._stop_reason is None or index in (0, self._stop_index):
                 self._stop_reason, self._stop_index = finish_reason[:NAME_LIMIT], index
-        elif index not in self.closed and len(self.open) < _MOST_CHOICES:
-            self.open.add(index)
 
     def reading(self) -> Reading:
         """All of it."""
@@ -147,25 +150,23 @@ class ChatStreamMeter:
         """Take whole events."""
         if self._done:
             return
-        events: Sequence[bytes]
-        if block.startswith(b"data:") and block.count(b"\n") == 2 and block.find(b"\r") < 0:
-            events = (block[5:],)  # one event, as most reads are; JSON does not mind white space
-        else:
-            events = payloads(block)
-        for data in events:
+        if block.startswith(b"data:") and block.count(b"\n") == 2:
+            # One event of one line, as most reads are.  JSON does not mind the line's end.
+            try:
+                chunk = _decode(block[5:])
+            except UNREADABLE:
+                pass
+            else:
+                self._add(chunk)
+                return
+        for data in payloads(block):
             try:
                 chunk = _decode(data)
             except UNREADABLE:
-                if data.lstrip().startswith(_DONE):
+                if data.startswith(_DONE):
                     self.complete = self._done = True
                     return
                 chunk = _loosely(data)
-            if self._underway and chunk.usage is None and chunk.error is None:
-                choices = chunk.choices
-                if choices is not None and len(choices) == 1:
-                    only = choices[0]
-                    if only.finish_reason is None and only.index == 0:
-                        continue
             self._add(chunk)
 
     def end(self) -> None:
@@ -178,6 +179,17 @@ class ChatStreamMeter:
         return self._tally.reading()
 
     def _add(self, chunk: _Chunk) -> None:
+        choices = chunk.choices
+        if (
+            self._underway
+            and chunk.usage is None
+            and chunk.error is None
+            and choices is not None
+            and len(choices) == 1
+            and choices[0].finish_reason is None
+            and choices[0].index == 0
+        ):
+            return
         tally = self._tally
         tally.add(chunk)
         self._underway = tally.model is not None and 0 in tally.open
@@ -246,10 +258,10 @@ def _read_usage(raw: bytes) -> tuple[Usage, str | None, str | None]:
     """
     if len(raw) > RAW_LIMIT:
         return Usage(), None, f"usage has {len(raw)} bytes, more than {RAW_LIMIT}"
-    told_as = raw.decode("utf-8", "replace")
     value = lenient(raw)
+    kept = (raw if value is None else text(value)).decode("utf-8", "replace")
     if not isinstance(value, dict):
-        return Usage(), told_as, "usage is not an object, or cannot be read"
+        return Usage(), kept, "usage is not an object, or cannot be read"
     try:
         counts = believe(told(value, _TOLD))
         prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens")
@@ -264,7 +276,7 @@ def _read_usage(raw: bytes) -> tuple[Usage, str | None, str | None]:
         part_of(prompt, counts, (_CACHED, _WRITTEN), "prompt_tokens")
         part_of(completion, counts, (_REASONING,), "completion_tokens")
     except Unbelievable as problem:
-        return Usage(), told_as, str(problem)
+        return Usage(), kept, str(problem)
     usage = Usage(
         input_tokens=prompt,
         cache_read_tokens=counts.get(_CACHED),
@@ -272,4 +284,4 @@ def _read_usage(raw: bytes) -> tuple[Usage, str | None, str | None]:
         output_tokens=completion,
         reasoning_tokens=reasoning,
     )
-    return usage, told_as, None
+    return usage, kept, None

@@ -1,0 +1,129 @@
+"""Stopping: in good order, at once, or not of one's own will."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.process.gateway_process import Ended, GatewayProcess, eventually
+from tests.process.raw_client import PATHS, RawClient, prompt
+from tests.process.scripted_upstream import ScriptedUpstream, read_request, send, until, until_gone
+from tests.transcripts import CHAT_EVENTS
+from tests.world import LAST, SSE_HEAD, chunked
+
+CHAT = PATHS["openai_chat"]
+
+#: Twisted stops its services on SIGTERM and then ends as the signal ends a process that does not
+#: handle it (`twisted.application.app`), which systemd counts as a clean exit.
+TERMINATED = -signal.SIGTERM
+
+Start = Callable[..., GatewayProcess]
+
+
+@pytest.fixture
+def start(tmp_path: Path, upstream: ScriptedUpstream) -> Iterator[Start]:
+    """Starts a gateway of the test's own, which it may stop; takes keys of ``[gateway]``."""
+    started: list[GatewayProcess] = []
+
+    def start(options: str = "") -> GatewayProcess:
+        gateway = GatewayProcess(tmp_path, upstream.sections(), options)
+        started.append(gateway)
+        return gateway.__enter__()
+
+    yield start
+    for gateway in started:
+        gateway.kill()
+
+
+@pytest.fixture
+def stream_begun(upstream: ScriptedUpstream) -> threading.Event:
+    """The upstream begins a stream, and goes on to its end once this is set."""
+    go_on = threading.Event()
+    upstream.play(
+        read_request,
+        send(SSE_HEAD, chunked(*CHAT_EVENTS[:2])),
+        until(go_on),
+        send(chunked(*CHAT_EVENTS[2:]), LAST),
+    )
+    return go_on
+
+
+def begin_stream(gateway: GatewayProcess) -> RawClient:
+    """A client that has read what the upstream has sent so far."""
+    client = RawClient(gateway.port).post(CHAT, prompt(stream=True))
+    assert client.body_until(CHAT_EVENTS[1]) == b"".join(CHAT_EVENTS[:2])
+    return client
+
+
+def begin_drain(gateway: GatewayProcess) -> None:
+    """Ask for a stop, and wait until it has begun: new connections are refused."""
+    gateway.terminate()
+    eventually(lambda: not gateway.accepts(), "the gateway stops listening")
+
+
+def check_drained(gateway: GatewayProcess, client: RawClient, ended: Ended) -> None:
+    """The client was told, the body is whole, and the row says who ended it."""
+    assert ended.code == TERMINATED
+    rest = client.rest()
+    assert rest.startswith(b'data: {"error":')
+    assert b"[DONE]" not in rest
+    [row] = gateway.new_rows()
+    assert (row["outcome"], row["error"], row["phase"]) == ("drained", "operator", "relay")
+
+
+def test_a_stream_that_runs_at_sigterm_comes_to_its_end(
+    start: Start, stream_begun: threading.Event
+) -> None:
+    """O4: new connections are refused meanwhile, and the process ends after it."""
+    gateway = start()
+    with begin_stream(gateway) as client:
+        begin_drain(gateway)
+        stream_begun.set()
+        assert client.rest() == b"".join(CHAT_EVENTS[2:])
+        assert gateway.wait().code == TERMINATED
+    [row] = gateway.new_rows()
+    assert row["outcome"] == "finished"
+
+
+def test_a_second_sigterm_ends_the_stream_with_an_error_event(
+    start: Start, upstream: ScriptedUpstream
+) -> None:
+    """O4, A3: nobody waits any longer."""
+    upstream.play(read_request, send(SSE_HEAD, chunked(*CHAT_EVENTS[:2])), until_gone)
+    gateway = start()
+    with begin_stream(gateway) as client:
+        begin_drain(gateway)
+        check_drained(gateway, client, gateway.stop())
+
+
+def test_a_stream_that_outlasts_the_drain_ends_with_an_error_event(
+    start: Start, upstream: ScriptedUpstream
+) -> None:
+    """O4, A3: ``drain_timeout`` is how long it may go on."""
+    upstream.play(read_request, send(SSE_HEAD, chunked(*CHAT_EVENTS[:2])), until_gone)
+    gateway = start("drain_timeout = 100ms")
+    with begin_stream(gateway) as client:
+        check_drained(gateway, client, gateway.stop())
+
+
+def test_a_request_that_a_killed_gateway_had_sent_has_its_row_after_the_next_start(
+    start: Start, upstream: ScriptedUpstream
+) -> None:
+    """A5: it was open when the process died, and is settled with what is not known left out."""
+    upstream.play(read_request, send(SSE_HEAD, chunked(*CHAT_EVENTS[:2])), until_gone)
+    gateway = start()
+    with begin_stream(gateway):
+        [row] = gateway.rows()
+        assert row["outcome"] is None
+        gateway.kill()
+    with gateway.start().wait_until_it_answers():
+        [killed] = gateway.new_rows()
+    assert killed["id"] == row["id"]
+    assert killed["outcome"] == "killed"
+    unknown = ("phase", "events", "response_bytes", "input_tokens", "output_tokens")
+    assert [killed[name] for name in unknown] == [None] * len(unknown)
+    assert "1 requests were open" in gateway.output

@@ -39,21 +39,9 @@ class EventScanner:
     """
 
     __slots__ = (
-        "_begun",
-        "_bom",
-        "_carry",
-        "_last",
-        "_limit",
-        "_long_has_data",
-        "_ragged",
-        "_settled",
-        "_tail",
-        "events",
-        "held",
-        "in_long_event",
-        "saw_id",
-        "whole",
-    )
+        "_begun", "_bom", "_carry", "_last", "_limit", "_long_has_data", "_ragged", "_settled",
+        "_tail", "events", "held", "in_long_event", "saw_id", "whole",
+    )  # fmt: skip
 
     def __init__(self, hold_limit: int = 65536) -> None:
         #: Bytes held back: the beginning of an event whose end has not come.

@@ -29,12 +29,6 @@ class Work:
         """Where the client's report has the number of units."""
         return f"{self.unit}s"
 
-    @property
-    def pace(self) -> float | None:
-        """The time between two events of a stream, in milliseconds; None without streams."""
-        interval = self.options.get("interval")
-        return None if interval is None else float(interval)
-
     def arguments(self) -> list[str]:
         """The work as arguments of ``load client``."""
         return [text for name, value in self.options.items() for text in (f"-{name}", str(value))]

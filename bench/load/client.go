@@ -29,6 +29,7 @@ type load struct {
 type result struct {
 	requests int
 	events   int
+	bunched  int     // events that came together with the one before
 	delays   []int64 // nanoseconds: of an event since it was written; of a whole answer since asked
 	errors   []error
 }
@@ -37,6 +38,7 @@ type result struct {
 type report struct {
 	Requests int                `json:"requests"` // that were answered as they should be
 	Events   int                `json:"events"`
+	Bunched  int                `json:"bunched"` // events that came together with the one before
 	Failed   int                `json:"failed"`
 	Errors   map[string]int     `json:"errors"` // what went wrong, and how often
 	Seconds  float64            `json:"seconds"`
@@ -176,20 +178,25 @@ func (asked load) stream() result {
 }
 
 func (seen *result) read(body *bufio.Reader, events int) error {
+	const size = len(eventHead) + timeDigits + numberDigits + len(eventTail)
 	var expected []byte
 	for number := range events {
-		line, err := readEvent(body)
+		if body.Buffered() >= size {
+			seen.bunched++
+		}
+		event, err := body.Peek(size)
 		if err != nil {
 			return fmt.Errorf("cut among its events: %w", err)
 		}
-		sent, err := eventSent(line)
+		sent, err := eventSent(event)
 		if err != nil {
 			return err
 		}
 		expected = appendEvent(expected[:0], sent, number)
-		if !bytes.Equal(line, expected) {
+		if !bytes.Equal(event, expected) {
 			return errNotAnEvent
 		}
+		body.Discard(size)
 		seen.events++
 		seen.delays = append(seen.delays, now()-sent)
 	}
@@ -201,17 +208,6 @@ func (seen *result) read(body *bufio.Reader, events int) error {
 		return errors.New("the end of the stream is not what was sent")
 	}
 	return nil
-}
-
-// readEvent reads one event of one line, with the blank line that ends it.
-func readEvent(body *bufio.Reader) ([]byte, error) {
-	size := len(eventHead) + timeDigits + numberDigits + len(eventTail)
-	event, err := body.Peek(size)
-	if err != nil {
-		return nil, err
-	}
-	_, err = body.Discard(size)
-	return event, err
 }
 
 // repeat makes count requests for short answers, one after the other.
@@ -251,6 +247,7 @@ func summary(results []result, took time.Duration) report {
 	for _, seen := range results {
 		all.Requests += seen.requests
 		all.Events += seen.events
+		all.Bunched += seen.bunched
 		all.Failed += len(seen.errors)
 		delays = append(delays, seen.delays...)
 		for _, err := range seen.errors {

@@ -42,7 +42,7 @@ const (
 	numberDigits = 7
 )
 
-var errNotAnEvent = errors.New("a line is not what was sent")
+var errNotAnEvent = errors.New("an event is not what was sent")
 
 // appendEvent appends an event: about 230 bytes, written at sent, the number-th of its stream.
 func appendEvent(buffer []byte, sent int64, number int) []byte {
@@ -56,12 +56,13 @@ func appendEvent(buffer []byte, sent int64, number int) []byte {
 	return append(buffer, eventTail...)
 }
 
-// eventSent is the time at which an event was written, from its line.
-func eventSent(line []byte) (int64, error) {
-	if len(line) < len(eventHead)+timeDigits {
+// eventSent is the time at which an event, given whole, was written.
+func eventSent(event []byte) (int64, error) {
+	sent, err := strconv.ParseInt(string(event[len(eventHead):len(eventHead)+timeDigits]), 10, 64)
+	if err != nil {
 		return 0, errNotAnEvent
 	}
-	return strconv.ParseInt(string(line[len(eventHead):len(eventHead)+timeDigits]), 10, 64)
+	return sent, nil
 }
 
 // now is the wall clock, which both processes read: nanoseconds since the epoch, 19 digits.

@@ -135,6 +135,7 @@ class GatewayProcess:
 
     def start(self) -> GatewayProcess:
         """Start the process, also anew after an end, without waiting for anything."""
+        assert self._process is None or self._process.poll() is not None, "it runs already"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 (*_TWISTD, "-n", "--pidfile=", "gateway", "--config", str(self.config)),
@@ -157,7 +158,11 @@ class GatewayProcess:
         return self
 
     def __enter__(self) -> GatewayProcess:
-        return self.start().wait_until_it_answers()
+        try:
+            return self.start().wait_until_it_answers()
+        except BaseException:
+            self.kill()
+            raise
 
     def __exit__(
         self,

@@ -170,6 +170,8 @@ class ScriptedUpstream(socketserver.ThreadingTCPServer):
         script = self._script
         peer = Peer(request, self)
         self.peers.append(peer)
+        # A write is on its way at once: nothing is left to be thrown away by a reset after it.
+        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         request.settimeout(2 * PATIENCE)  # longer than any test waits
         try:
             if self._context is not None:

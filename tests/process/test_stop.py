@@ -32,7 +32,7 @@ def start(tmp_path: Path, upstream: ScriptedUpstream) -> Iterator[Start]:
     def start(options: str = "") -> GatewayProcess:
         gateway = GatewayProcess(tmp_path, upstream.sections(), options)
         started.append(gateway)
-        return gateway.__enter__()
+        return gateway.start().wait_until_it_answers()
 
     yield start
     for gateway in started:
@@ -120,8 +120,8 @@ def test_a_request_that_a_killed_gateway_had_sent_has_its_row_after_the_next_sta
         [row] = gateway.rows()
         assert row["outcome"] is None
         gateway.kill()
-    with gateway.start().wait_until_it_answers():
-        [killed] = gateway.new_rows()
+    gateway.start().wait_until_it_answers()
+    [killed] = gateway.new_rows()
     assert killed["id"] == row["id"]
     assert killed["outcome"] == "killed"
     unknown = ("phase", "events", "response_bytes", "input_tokens", "output_tokens")

@@ -21,8 +21,8 @@ from .dialects.base import BadRequest, Dialect, Peek, Trouble
 from .exchange.completion import completion_chain
 from .exchange.exchange import RETRY_AFTER, Exchange, Services
 from .front.request import Request
-from .front.site import Refusal
-from .http1 import Framing
+from .front.verdict import Admission, Refusal
+from .http1 import Framing, FramingKind
 from .record import ErrorCode, Intent, Outcome, Phase, Record, new_id
 from .routing import Router, upstream_path
 from .tenant import tenant_of
@@ -32,6 +32,10 @@ _log = Logger(namespace="gateway.proxy")
 
 #: What the refusals that are the gateway's own decision are called in the ledger.
 _REFUSAL_CODES = {413: ErrorCode.BODY_TOO_LARGE, 503: ErrorCode.OVERLOADED}
+#: Media types under which JSON comes; the last two are what clients say that say nothing.
+_INSPECTED = frozenset(
+    (b"application/json", b"", b"text/plain", b"application/x-www-form-urlencoded")
+)
 _SESSION_FIELD = b"x-claude-code-session-id"
 
 
@@ -76,7 +80,7 @@ class ReverseProxy(Resource):
 
     # The door.
 
-    def admit(self, request: Request, framing: Framing) -> int | Refusal:
+    def admit(self, request: Request, framing: Framing) -> Admission | Refusal:
         """See `gateway.front.site.Door`."""
         head = request.head
         route = self._router.match(head.path, head.fields.__contains__)
@@ -92,7 +96,7 @@ class ReverseProxy(Resource):
             return self.refuse(request, 503, "the gateway is stopping")
         if len(self._services.running) >= self._max_streams:
             return self.refuse(request, 503, f"{self._max_streams} streams are open already")
-        return route.max_body
+        return Admission(route.max_body, stream=not _is_inspected(request, dialect, framing))
 
     def refuse(self, request: Request | None, status: int, message: str) -> Refusal:
         """See `gateway.front.site.Door`."""
@@ -142,13 +146,11 @@ class ReverseProxy(Resource):
 
     @staticmethod
     def _peek(request: Request, match: Match) -> Peek:
-        fields = request.head.fields
-        inspect = (
-            match.dialect.inspects
-            and request.head.method == b"POST"
-            and b"content-encoding" not in fields
-        )
-        return match.dialect.peek(request.body) if inspect else Peek()
+        if request.upload is not None or not match.dialect.inspects:
+            return Peek()
+        if request.head.method != b"POST":
+            return Peek()
+        return match.dialect.peek(request.body)
 
     def _intent(self, request: Request, match: Match, peek: Peek) -> Intent:
         fields = request.head.fields
@@ -167,7 +169,7 @@ class ReverseProxy(Resource):
             session=_text(fields.get(_SESSION_FIELD)),
             client=_host(request),
             user_agent=_text(fields.get(b"user-agent")),
-            request_bytes=request.body_size,
+            request_bytes=request.body_size if request.upload is None else request.upload.size,
         )
 
     def _record_refusal(
@@ -193,6 +195,15 @@ class ReverseProxy(Resource):
             duration_ms=0.0,
         )
         completion_chain(self._services.links).callback(record)
+
+
+def _is_inspected(request: Request, dialect: Dialect, framing: Framing) -> bool:
+    """Whether a body is kept and looked into; every other one is passed on while it comes."""
+    if not dialect.inspects or request.head.method != b"POST":
+        return framing.kind is FramingKind.NONE
+    value = request.head.fields.get(b"content-type") or b""
+    media_type = value.partition(b";")[0].strip(b" \t").lower()
+    return media_type in _INSPECTED or media_type.endswith(b"+json")
 
 
 def _text(value: bytes | None, limit: int = 200) -> str | None:

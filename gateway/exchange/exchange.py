@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Concatenate, ParamSpec
 
 from twisted.internet.defer import Deferred
@@ -25,7 +25,7 @@ from ..config.model import KeepaliveMode, Route
 from ..dialects.base import Dialect, Peek, Reading, Trouble
 from ..dialects.provider_error import from_body
 from ..front.request import Request
-from ..http1 import Framing, ResponseHead
+from ..http1 import LAST_CHUNK, Framing, ResponseHead, chunk
 from ..http1.framing import CHUNKED
 from ..ledger.interface import Ledger
 from ..record import ErrorCode, Intent, Outcome, Phase, Record, UsageSource
@@ -118,6 +118,9 @@ class Exchange:
         """Write the intent, then ask the upstream."""
         self._services.running.add(self)
         self._request.on_gone = self._client_gone
+        if self._request.upload is not None:
+            self._request.upload.receiver = self
+            self._moments.uploading = True
         self._deadlines.look()
         intent_written = self._services.ledger.open(self.intent)
         intent_written.addCallbacks(lambda _: self._dispatch(), self._intent_refused)
@@ -152,9 +155,13 @@ class Exchange:
         self._connection = connection
         self._life.enter(Phase.HEAD)
         request = self._request
-        head = request_head(request.head, self._target, self._pool.upstream, request.body_size)
+        size = request.body_size if request.upload is None else request.upload.length
+        head = request_head(request.head, self._target, self._pool.upstream, size)
         body, request.body = request.body, []
-        connection.send(request.head.method, head, body, self)
+        upload = request.upload
+        connection.send(request.head.method, head, body, self, more=upload is not None)
+        if upload is not None:
+            upload.begin()
 
     def _not_connected(self, failure: Failure) -> None:
         self._attempt = None
@@ -177,7 +184,48 @@ class Exchange:
             after, route.keepalive_interval, self._moments, self._clock, self._beat
         )
 
+    # The body, where it is passed on while it comes: what the client's side tells.
+
+    @guarded
+    def upload_received(self, data: bytes) -> None:
+        """The next piece of the body."""
+        if self._connection is not None:
+            assert self._request.upload is not None
+            self._connection.send_more(data if self._request.upload.length else chunk(data))
+
+    @guarded
+    def upload_ended(self) -> None:
+        """The body is whole; from now on the upstream owes us an answer."""
+        self._moments.uploading = False
+        self._moments.blocked = None
+        self._moments.dispatched = self._clock.seconds()
+        self._deadlines.look()
+        if self._connection is not None:
+            assert self._request.upload is not None
+            if self._request.upload.length is None:
+                self._connection.send_more(LAST_CHUNK)
+            self._connection.send_end()
+
+    @guarded
+    def upload_failed(self, status: int, message: str) -> None:
+        """The client broke a rule in mid-body: the upstream must not take it for whole."""
+        code = ErrorCode.BODY_TOO_LARGE if status == 413 else ErrorCode.BAD_REQUEST
+        self._settle(Signal(Kind.REJECTED, code, message, status))
+
     # The way back: what the connection tells.
+
+    def upload_paused(self) -> None:
+        """The upstream takes no more of the body for now: read no more of it from the client."""
+        assert self._request.upload is not None
+        self._request.upload.pause()
+        self._moments.blocked = self._clock.seconds()
+        self._deadlines.look()
+
+    def upload_resumed(self) -> None:
+        """The upstream takes more of it."""
+        assert self._request.upload is not None
+        self._moments.blocked = None
+        self._request.upload.resume()
 
     def request_written(self) -> None:
         """The request's body is no longer held in memory."""
@@ -383,8 +431,10 @@ class Exchange:
         request_id = None
         if head is not None:
             request_id = head.fields.get(b"x-request-id") or head.fields.get(b"request-id")
+        upload = self._request.upload
+        intent = self.intent if upload is None else replace(self.intent, request_bytes=upload.size)
         return Record(
-            intent=self.intent,
+            intent=intent,
             ended_at=self._services.wall(),
             outcome=ending.outcome,
             phase=ending.phase,

@@ -50,6 +50,12 @@ class Receiver(Protocol):
     def request_written(self) -> None:
         """The request's body has been handed to the socket and is no longer held."""
 
+    def upload_paused(self) -> None:
+        """The socket takes no more of a body that is still coming; `send_more` no more for now."""
+
+    def upload_resumed(self) -> None:
+        """The socket takes more of it."""
+
     def interim_received(self, head: ResponseHead) -> None:
         """An interim response (1xx other than 101) came."""
 
@@ -103,6 +109,7 @@ class Connection(TwistedProtocol):
         self._method = b""
         self._unsent: deque[bytes] = deque()
         self._sending = False  # the request is not written out yet
+        self._more = False  # more of its body will come
         self._blocked = False  # the socket takes no more of it for now
         self._paused = False  # we do not read the response for now
         self._head_buffer = HeadBuffer(limits)
@@ -127,8 +134,20 @@ class Connection(TwistedProtocol):
         self.state = State.IDLE
         self.ready.callback(self)
 
-    def send(self, method: bytes, head: bytes, body: Iterable[bytes], receiver: Receiver) -> None:
-        """Begin an exchange: write the request and wait for its response."""
+    def send(
+        self,
+        method: bytes,
+        head: bytes,
+        body: Iterable[bytes],
+        receiver: Receiver,
+        *,
+        more: bool = False,
+    ) -> None:
+        """Begin an exchange: write the request and wait for its response.
+
+        With `more`, the rest of the body follows by `send_more` and ends with `send_end`; the
+        pieces are in the framing that `head` announces.
+        """
         assert self.state is State.IDLE
         self.state = State.ACTIVE
         self._receiver = receiver
@@ -136,7 +155,10 @@ class Connection(TwistedProtocol):
         self._interim = 0
         self._unsent.extend(body)
         self._sending = True
-        if len(self._unsent) <= 1:  # nearly every request: one write, and no producer's bookkeeping
+        self._more = more
+        if (
+            len(self._unsent) <= 1 and not more
+        ):  # nearly every request: one write, and no producer's bookkeeping
             self.transport.write(head + self._unsent.popleft() if self._unsent else head)
             self._request_written()
             return
@@ -144,20 +166,38 @@ class Connection(TwistedProtocol):
         self.transport.registerProducer(self, True)
         self.resumeProducing()
 
+    def send_more(self, data: bytes) -> None:
+        """Write the next piece of a body that is still coming."""
+        if self._sending:
+            self._unsent.append(data)
+            self._write_body()
+
+    def send_end(self) -> None:
+        """All of the body has been given."""
+        self._more = False
+        self._write_body()
+
     # Twisted's producer interface: the request's body towards the socket.
 
     def resumeProducing(self) -> None:
         """The socket takes more of the request's body."""
         self._blocked = False
+        self._write_body()
+        if self._more and not self._blocked and self._receiver is not None:
+            self._tell(self._receiver.upload_resumed)
+
+    def _write_body(self) -> None:
         while self._unsent and not self._blocked:
             self.transport.write(self._unsent.popleft())
-        if not self._unsent and self._sending and not self._blocked:
+        if self._sending and not (self._unsent or self._blocked or self._more):
             self.transport.unregisterProducer()
             self._request_written()
 
     def pauseProducing(self) -> None:
         """The socket does not take more for now."""
         self._blocked = True
+        if self._more and self._receiver is not None:
+            self._tell(self._receiver.upload_paused)
 
     def stopProducing(self) -> None:
         """The connection is going; `connectionLost` tells the receiver."""

@@ -23,9 +23,7 @@ class Moments:
     """When things happened, by the exchange's clock (seconds); None: not yet, or not now."""
 
     started: float
-    dispatched: float | None = (
-        None  #: the upstream is being connected to, or has all of the body
-    )
+    dispatched: float | None = None  #: the upstream is being connected to, or has all of the body
     head: float | None = None  #: its head came
     first_event: float | None = None  #: its first complete event, or first byte of another body
     last_byte: float = 0.0  #: its last body byte, moved on by the time we did not read

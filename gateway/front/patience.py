@@ -36,9 +36,7 @@ class Patience:
     ) -> None:
         self.waiting = Wait.NOTHING
         self.body_bytes = 0  #: raw bytes of the body so far, counted by the channel
-        self.body_paused = (
-            False  #: whether we did not read it at some time since the look
-        )
+        self.body_paused = False  #: whether we did not read it at some time since the look
         self._seconds = {
             Wait.REQUEST: limits.idle_timeout,
             Wait.HEAD: limits.head_timeout,

@@ -22,9 +22,7 @@ class FrontLimits:
     head: HeadLimits = field(default_factory=HeadLimits)
     head_timeout: float = 15.0  #: from a request's first byte to the end of its head
     idle_timeout: float = 75.0  #: from one response to the first byte of the next request
-    body_grace: float = (
-        10.0  #: a body may come at any pace for so long; between looks at it
-    )
+    body_grace: float = 10.0  #: a body may come at any pace for so long; between looks at it
     body_rate: int = 1024  #: bytes a second that it has to come at after that
     write_timeout: float = 60.0  #: for the last bytes of a response, once all of it is written
     linger: float = 2.0  #: how long a refused request's body is read and thrown away

@@ -156,9 +156,8 @@ class Connection(TwistedProtocol):
         self._unsent.extend(body)
         self._sending = True
         self._more = more
-        if (
-            len(self._unsent) <= 1 and not more
-        ):  # nearly every request: one write, and no producer's bookkeeping
+        if len(self._unsent) <= 1 and not more:
+            # Nearly every request: one write, and no producer's bookkeeping.
             self.transport.write(head + self._unsent.popleft() if self._unsent else head)
             self._request_written()
             return

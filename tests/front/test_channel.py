@@ -8,7 +8,10 @@ from twisted.web.server import NOT_DONE_YET
 from twisted.web.server import Request as TwistedRequest
 
 from gateway.front.budget import BodyBudget
+from gateway.front.request import Request
 from gateway.front.site import FrontLimits, GatewaySite
+from gateway.front.verdict import Admission, Refusal
+from gateway.http1 import Framing
 from tests.transcripts import CHAT_EVENTS
 from tests.world import CHAT, CHAT_WHOLE, LAST, SSE_HEAD, Client, World, chunked, post
 
@@ -220,8 +223,18 @@ def test_100_continue_is_answered_only_after_the_door() -> None:
 
 def site(resource: Resource) -> Client:
     world = World()
-    world.site = GatewaySite(resource, world.proxy, world.clock, BodyBudget(1000))
+    world.site = GatewaySite(resource, Keep(), world.clock, BodyBudget(1000))
     return world.client()
+
+
+class Keep:
+    """A door that keeps bodies for Resources that want them whole."""
+
+    def admit(self, request: Request, framing: Framing) -> Admission | Refusal:
+        return Admission(max_body=1000)
+
+    def refuse(self, request: Request | None, status: int, message: str) -> Refusal:
+        return Refusal(status, b"{}")
 
 
 class Echo(Resource):

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from .coding import CodingError, TooLarge, UnknownCoding, decoded
 from .config.model import Route
 from .dialects import error_dialect_for_path, for_request
 from .dialects.base import BadRequest, Dialect, Peek, Trouble
@@ -126,11 +127,10 @@ class ReverseProxy(Resource):
         assert isinstance(match, Match)
         try:
             peek = self._peek(request, match)
-        except BadRequest as error:
-            code, message = ErrorCode.BAD_REQUEST, str(error)
-            self._record_refusal(request, match, Peek(), 400, code, message)
-            request.respond(400, match.dialect.error_body(Trouble(400, code, message)))
-            return NOT_DONE_YET
+        except (BadRequest, CodingError) as error:
+            return self._reject(request, match, 400, ErrorCode.BAD_REQUEST, str(error))
+        except TooLarge as error:
+            return self._reject(request, match, 413, ErrorCode.BODY_TOO_LARGE, str(error))
         exchange = Exchange(
             self._services,
             match.route,
@@ -144,13 +144,27 @@ class ReverseProxy(Resource):
         exchange.start()
         return NOT_DONE_YET
 
+    def _reject(
+        self, request: Request, match: Match, status: int, code: ErrorCode, message: str
+    ) -> int:
+        """Answer a request whose body is there with a refusal, and give it a row."""
+        self._record_refusal(request, match, Peek(), status, code, message)
+        request.respond(status, match.dialect.error_body(Trouble(status, code, message)))
+        return NOT_DONE_YET
+
     @staticmethod
     def _peek(request: Request, match: Match) -> Peek:
         if request.upload is not None or not match.dialect.inspects:
             return Peek()
         if request.head.method != b"POST":
             return Peek()
-        return match.dialect.peek(request.body)
+        codings = request.head.fields.elements(b"content-encoding")
+        if codings in ([], [b"identity"]):
+            return match.dialect.peek(request.body)
+        try:
+            return match.dialect.peek([decoded(request.body, codings, match.route.max_body)])
+        except UnknownCoding:
+            return Peek()
 
     def _intent(self, request: Request, match: Match, peek: Peek) -> Intent:
         fields = request.head.fields

@@ -31,7 +31,10 @@ OWN_STREAM_HEAD: Final[Pairs] = [
 def request_head(
     head: RequestHead, target: bytes, upstream: Upstream, body_size: int | None
 ) -> bytes:
-    """The head that asks `upstream` for `target`, with a body of `body_size` bytes or chunks (None)."""
+    """The head that asks `upstream` for `target`.
+
+    `body_size` is in bytes; None is a body of a length that is not known yet, sent in chunks.
+    """
     own = None
     drop = _REFRAMED
     if upstream.api_key is not None:

@@ -33,6 +33,8 @@ _log = Logger(namespace="gateway.proxy")
 
 #: What the refusals that are the gateway's own decision are called in the ledger.
 _REFUSAL_CODES = {413: ErrorCode.BODY_TOO_LARGE, 503: ErrorCode.OVERLOADED}
+#: Methods that mean something else to a proxy (RFC 9110, 9.3.6 and 9.3.8).
+_REFUSED_METHODS = frozenset((b"CONNECT", b"TRACE"))
 #: Media types under which JSON comes; the last two are what clients say that say nothing.
 _INSPECTED = frozenset(
     (b"application/json", b"", b"text/plain", b"application/x-www-form-urlencoded")
@@ -84,6 +86,14 @@ class ReverseProxy(Resource):
     def admit(self, request: Request, framing: Framing) -> Admission | Refusal:
         """See `gateway.front.site.Door`."""
         head = request.head
+        if head.method in _REFUSED_METHODS:
+            method = head.method.decode("ascii")
+            return self.refuse(request, 405, f"{method} is not a method that is passed on")
+        if b"websocket" in head.fields.elements(b"upgrade"):
+            return self.refuse(request, 501, "websockets are not passed on")
+        expected = head.fields.elements(b"expect")
+        if head.minor == 1 and set(expected) - {b"100-continue"}:
+            return self.refuse(request, 417, "the only expectation that is met is 100-continue")
         route = self._router.match(head.path, head.fields.__contains__)
         if route is None:
             path_text = head.path.decode("latin-1")

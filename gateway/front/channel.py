@@ -153,7 +153,7 @@ class Channel(Protocol):
             return rest
         if framing.length > self._max_body:
             raise self._too_large()
-        self._body = decoder_for(framing)
+        self._body = decoder_for(framing, lean=True)
         self._state = State.BODY
         self._patience.wait_for(Wait.BODY)
         if not rest and head.minor == 1 and b"100-continue" in head.fields.elements(b"expect"):
@@ -351,6 +351,7 @@ class Channel(Protocol):
         pairs = [
             (b"Content-Type", b"application/json"),
             (b"Content-Length", b"%d" % len(refusal.body)),
+            (b"Date", self.site.date()),
             (b"Connection", b"close"),
         ]
         if refusal.retry_after is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -12,6 +14,7 @@ from twisted.web.server import Site
 from ..http1 import HeadLimits
 from .budget import BodyBudget
 from .channel import Channel
+from .date import HttpDate
 from .verdict import Door
 
 
@@ -44,6 +47,7 @@ class GatewaySite(Site):
         reactor: IReactorTime,
         budget: BodyBudget,
         limits: FrontLimits | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(  # type: ignore[no-untyped-call]
             resource, reactor=reactor, parsePOSTFormSubmission=False
@@ -51,6 +55,7 @@ class GatewaySite(Site):
         self.door = door
         self.budget = budget
         self.limits = limits or FrontLimits()
+        self.date = HttpDate(wall)
         self.open_channels: set[Channel] = set()
 
     def buildProtocol(self, addr: IAddress | None) -> TwistedProtocol:  # type: ignore[override]

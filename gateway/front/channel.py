@@ -18,24 +18,17 @@ not be seen; every state but BUSY has its deadline (`gateway.front.patience`).
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import (
-    IAddress,
-    IDelayedCall,
-    IPushProducer,
-    ISSLTransport,
-    ITCPTransport,
-)
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
-from twisted.web.http_headers import Headers
-from zope.interface import implementer
 
 from ..http1 import FramingKind, HeadBuffer, RemoteError, request_framing, response_bytes
 from ..http1.body import BodyDecoder, decoder_for
 from ..http1.head import parse_request
+from .answering import Answering
 from .patience import Patience, Wait
 from .request import Request
 from .upload import Upload
@@ -57,16 +50,13 @@ class State(Enum):
     CLOSING = "closing"
 
 
-@implementer(IPushProducer)
-class Channel(Protocol):
+class Channel(Answering):
     """The server's side of one connection."""
 
-    transport: Any
-
     def __init__(self, site: GatewaySite) -> None:
+        super().__init__()
         self.site = site
         self.factory = site
-        self.persistent = True
         self._limits = site.limits
         self._patience = Patience(site.limits, site.clock, self._waited_too_long)
         self._state = State.HEAD
@@ -78,18 +68,12 @@ class Channel(Protocol):
         self._request: Request | None = None
         self._behind = bytearray()  # what came behind the running request
         self._replay: IDelayedCall | None = None  # `_behind` is about to be parsed
-        self._producer: IPushProducer | None = None
-        self._write_paused = False
 
     # Twisted's protocol interface.
 
     def connectionMade(self) -> None:
-        """Register as the transport's producer for good: that is how its full buffer is felt."""
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
-        self._peer: IAddress = self.transport.getPeer()
-        self._host: IAddress = self.transport.getHost()
-        self.transport.registerProducer(self, True)
+        """A client has connected."""
+        super().connectionMade()
         self.site.open_channels.add(self)
         self._patience.wait_for(Wait.HEAD)
 
@@ -212,33 +196,6 @@ class Channel(Protocol):
 
     # What a Request calls.  The names are those of Twisted's HTTPChannel.
 
-    def write(self, data: bytes) -> None:
-        """Write bytes of a response."""
-        self.transport.write(data)
-
-    def writeSequence(self, iovec: list[bytes]) -> None:
-        """Write several pieces of a response."""
-        self.transport.write(b"".join(iovec))
-
-    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
-        """Write a head that a Resource composed in Twisted's way."""
-        pairs = [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
-        if not self.persistent:
-            pairs.append((b"Connection", b"close"))
-        self.write(response_bytes(int(code), reason, pairs))
-
-    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
-        """`producer` is paused while the client does not take what is written."""
-        if not streaming or self._producer is not None:
-            raise RuntimeError("a channel takes one push producer at a time")
-        self._producer = producer
-        if self._write_paused:
-            producer.pauseProducing()
-
-    def unregisterProducer(self) -> None:
-        """The producer has nothing more to say."""
-        self._producer = None
-
     def requestDone(self, request: Request) -> None:
         """The response is whole: go on with the next request, or close."""
         self.unregisterProducer()
@@ -305,37 +262,11 @@ class Channel(Protocol):
         if self._state is State.HEAD and not self._head_begun:
             self.loseConnection()
 
-    def getPeer(self) -> IAddress:
-        """The client's address."""
-        return self._peer
-
-    def getHost(self) -> IAddress:
-        """The address that the client connected to."""
-        return self._host
-
-    def isSecure(self) -> bool:
-        """Whether the connection is TLS."""
-        return ISSLTransport.providedBy(self.transport)
-
-    # Twisted's producer interface: the transport's write buffer is full, or empty again.
-
-    def pauseProducing(self) -> None:
-        """The client does not take what was written."""
-        self._write_paused = True
-        if self._producer is not None:
-            self._producer.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """The client has taken everything."""
-        self._write_paused = False
-        if self._producer is not None:
-            self._producer.resumeProducing()
-        elif self._state is State.HEAD:
+    def answer_taken(self) -> None:
+        """Go on with what the client sent meanwhile."""
+        if self._state is State.HEAD:
             self.transport.resumeProducing()
             self._go_on()
-
-    def stopProducing(self) -> None:
-        """The transport is going; `connectionLost` follows and tells the request."""
 
     # Refusals and deadlines.
 

@@ -20,7 +20,9 @@ from .config.model import Route
 from .dialects import error_dialect_for_path, for_request
 from .dialects.base import BadRequest, Dialect, Peek, Trouble
 from .exchange.completion import completion_chain
-from .exchange.exchange import RETRY_AFTER, Exchange, Services
+from .exchange.exchange import Exchange
+from .exchange.farewell import RETRY_AFTER
+from .exchange.services import Services
 from .front.request import Request
 from .front.verdict import Admission, Refusal
 from .http1 import Framing, FramingKind

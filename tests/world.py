@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.config.model import Family, Pattern, Route, Upstream, Url
-from gateway.exchange.exchange import Services
+from gateway.exchange.services import Services
 from gateway.front.budget import BodyBudget
 from gateway.front.channel import Channel
 from gateway.front.site import FrontLimits, GatewaySite

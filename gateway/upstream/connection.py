@@ -1,9 +1,8 @@
 """One connection to an upstream: a request out, its response in, strictly parsed.
 
 Invariants
-- One exchange at a time.  It hears, in this order: any number of `interim_received`, one
-  `head_received`, any number of `data_received`, and then exactly one of `response_ended` and
-  `upstream_failed`; or `upstream_failed` at any point.  After `abort` it hears nothing.
+- One exchange at a time, which hears what `gateway.upstream.receiver` says in the order that it
+  says.  After `abort` it hears nothing.
 - The connection goes back to its pool only if the response was whole, nothing came behind it, the
   request had been written out entirely and neither side asked for a close (RFC 9112, 9.3).
 - The request's body is written as the socket takes it and let go of piece by piece.
@@ -15,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -30,49 +29,17 @@ from ..http1 import (
     HeadBuffer,
     HeadLimits,
     RemoteError,
-    ResponseHead,
     response_framing,
 )
 from ..http1.body import BodyDecoder, decoder_for
 from ..http1.errors import Truncated
-from ..http1.framing import Framing
 from ..http1.head import parse_response
 from ..record import ErrorCode
 from .errors import UpstreamError, classify
+from .receiver import Receiver
 
 #: Interim responses that are taken before one final response.
 MAX_INTERIM = 16
-
-
-class Receiver(Protocol):
-    """Who waits for a response.  See the module's invariants."""
-
-    def request_written(self) -> None:
-        """The request's body has been handed to the socket and is no longer held."""
-
-    def upload_paused(self) -> None:
-        """The socket takes no more of a body that is still coming; `send_more` no more for now."""
-
-    def upload_resumed(self) -> None:
-        """The socket takes more of it."""
-
-    def interim_received(self, head: ResponseHead) -> None:
-        """An interim response (1xx other than 101) came."""
-
-    def head_received(self, head: ResponseHead, framing: Framing) -> None:
-        """The final response's head came."""
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of the body came, out of their framing."""
-
-    def response_ended(self) -> None:
-        """The body is whole."""
-
-    def upstream_failed(self, error: UpstreamError) -> None:
-        """The response will not come, or not whole."""
-
-    def bug_found(self, failure: Failure) -> None:
-        """One of the calls above raised."""
 
 
 class State(Enum):

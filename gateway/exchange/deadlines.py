@@ -85,7 +85,9 @@ class Deadlines:
         if self._timer is None:
             self._timer = self._clock.callLater(delay, self._tick)
         elif self._timer.getTime() > nearest[0]:
-            self._timer.reset(delay)
+            # Not reset: bringing a timer forward makes Twisted search all timers for it.
+            self._timer.cancel()
+            self._timer = self._clock.callLater(delay, self._tick)
 
     def stop(self) -> None:
         """Watch no more.  May be called more than once."""

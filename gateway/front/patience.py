@@ -58,10 +58,13 @@ class Patience:
             return
         self._seen = self.body_bytes = 0
         seconds = self._seconds[what]
-        if self._timer is None:
-            self._timer = self._clock.callLater(seconds, self._fired)
-        else:
-            self._timer.reset(seconds)
+        if self._timer is not None:
+            if self._timer.getTime() <= self._clock.seconds() + seconds:
+                self._timer.reset(seconds)
+                return
+            # Not reset: bringing a timer forward makes Twisted search all timers for it.
+            self._timer.cancel()
+        self._timer = self._clock.callLater(seconds, self._fired)
 
     def _stop(self) -> None:
         if self._timer is not None:

@@ -7,6 +7,7 @@ one record is one line, whatever a client or an upstream put into it.
 
 from __future__ import annotations
 
+import datetime
 import os
 import sys
 from collections.abc import Mapping
@@ -18,7 +19,6 @@ from twisted.logger import (
     Logger,
     LogLevel,
     formatEvent,
-    formatEventAsClassicLogText,
 )
 from zope.interface import implementer
 
@@ -50,6 +50,8 @@ class StreamObserver:
     def __init__(self, stream: TextIO, *, priorities: bool) -> None:
         self._stream = stream
         self._priorities = priorities
+        self._second = -1
+        self._stamp = ""
 
     def __call__(self, event: LogEvent) -> None:
         """Write one record."""
@@ -57,21 +59,30 @@ class StreamObserver:
         namespace = event.get("log_namespace", "")
         if level <= LogLevel.info and str(namespace).startswith(_NOISE):
             return
+        text = _text(event)
         if self._priorities:
-            text = _text(event)
             prefix = f"<{_PRIORITIES.get(level, 6)}>"
             text = "".join(f"{prefix}{line}\n" for line in text.splitlines())
         else:
-            text = formatEventAsClassicLogText(event) or ""
+            text = f"{self._time(event)} {text}\n"
         try:
             self._stream.write(text)
             self._stream.flush()
         except (OSError, ValueError):
             return  # nobody can be told that nobody can be told
 
+    def _time(self, event: LogEvent) -> str:
+        """The local time with its offset from UTC, made once a second."""
+        second = int(event.get("log_time", 0.0))
+        if second != self._second:
+            self._second = second
+            moment = datetime.datetime.fromtimestamp(second).astimezone()
+            self._stamp = moment.strftime("%Y-%m-%dT%H:%M:%S%z")
+        return self._stamp
+
 
 def _text(event: LogEvent) -> str:
-    text = formatEvent(event)
+    text = event["line"] if "line" in event else formatEvent(event)
     failure = event.get("log_failure")
     return f"{text}\n{failure.getTraceback()}" if failure is not None else text
 

@@ -15,14 +15,17 @@ from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from .coding import CodingError, TooLarge, UnknownCoding, decoded
 from .config.model import Route
 from .dialects import error_dialect_for_path, for_request
 from .dialects.base import BadRequest, Dialect, Peek, Trouble
 from .exchange.completion import completion_chain
-from .exchange.exchange import RETRY_AFTER, Exchange, Services
+from .exchange.exchange import Exchange
+from .exchange.farewell import RETRY_AFTER
+from .exchange.services import Services
 from .front.request import Request
-from .front.site import Refusal
-from .http1 import Framing
+from .front.verdict import Admission, Refusal
+from .http1 import Framing, FramingKind
 from .record import ErrorCode, Intent, Outcome, Phase, Record, new_id
 from .routing import Router, upstream_path
 from .tenant import tenant_of
@@ -32,6 +35,12 @@ _log = Logger(namespace="gateway.proxy")
 
 #: What the refusals that are the gateway's own decision are called in the ledger.
 _REFUSAL_CODES = {413: ErrorCode.BODY_TOO_LARGE, 503: ErrorCode.OVERLOADED}
+#: Methods that mean something else to a proxy (RFC 9110, 9.3.6 and 9.3.8).
+_REFUSED_METHODS = frozenset((b"CONNECT", b"TRACE"))
+#: Media types under which JSON comes; the last two are what clients say that say nothing.
+_INSPECTED = frozenset(
+    (b"application/json", b"", b"text/plain", b"application/x-www-form-urlencoded")
+)
 _SESSION_FIELD = b"x-claude-code-session-id"
 
 
@@ -76,9 +85,17 @@ class ReverseProxy(Resource):
 
     # The door.
 
-    def admit(self, request: Request, framing: Framing) -> int | Refusal:
+    def admit(self, request: Request, framing: Framing) -> Admission | Refusal:
         """See `gateway.front.site.Door`."""
         head = request.head
+        if head.method in _REFUSED_METHODS:
+            method = head.method.decode("ascii")
+            return self.refuse(request, 405, f"{method} is not a method that is passed on")
+        if b"websocket" in head.fields.elements(b"upgrade"):
+            return self.refuse(request, 501, "websockets are not passed on")
+        expected = head.fields.elements(b"expect")
+        if head.minor == 1 and set(expected) - {b"100-continue"}:
+            return self.refuse(request, 417, "the only expectation that is met is 100-continue")
         route = self._router.match(head.path, head.fields.__contains__)
         if route is None:
             path_text = head.path.decode("latin-1")
@@ -92,7 +109,7 @@ class ReverseProxy(Resource):
             return self.refuse(request, 503, "the gateway is stopping")
         if len(self._services.running) >= self._max_streams:
             return self.refuse(request, 503, f"{self._max_streams} streams are open already")
-        return route.max_body
+        return Admission(route.max_body, stream=not _is_inspected(request, dialect, framing))
 
     def refuse(self, request: Request | None, status: int, message: str) -> Refusal:
         """See `gateway.front.site.Door`."""
@@ -122,11 +139,10 @@ class ReverseProxy(Resource):
         assert isinstance(match, Match)
         try:
             peek = self._peek(request, match)
-        except BadRequest as error:
-            code, message = ErrorCode.BAD_REQUEST, str(error)
-            self._record_refusal(request, match, Peek(), 400, code, message)
-            request.respond(400, match.dialect.error_body(Trouble(400, code, message)))
-            return NOT_DONE_YET
+        except (BadRequest, CodingError) as error:
+            return self._reject(request, match, 400, ErrorCode.BAD_REQUEST, str(error))
+        except TooLarge as error:
+            return self._reject(request, match, 413, ErrorCode.BODY_TOO_LARGE, str(error))
         exchange = Exchange(
             self._services,
             match.route,
@@ -140,15 +156,27 @@ class ReverseProxy(Resource):
         exchange.start()
         return NOT_DONE_YET
 
+    def _reject(
+        self, request: Request, match: Match, status: int, code: ErrorCode, message: str
+    ) -> int:
+        """Answer a request whose body is there with a refusal, and give it a row."""
+        self._record_refusal(request, match, Peek(), status, code, message)
+        request.respond(status, match.dialect.error_body(Trouble(status, code, message)))
+        return NOT_DONE_YET
+
     @staticmethod
     def _peek(request: Request, match: Match) -> Peek:
-        fields = request.head.fields
-        inspect = (
-            match.dialect.inspects
-            and request.head.method == b"POST"
-            and b"content-encoding" not in fields
-        )
-        return match.dialect.peek(request.body) if inspect else Peek()
+        if request.upload is not None or not match.dialect.inspects:
+            return Peek()
+        if request.head.method != b"POST":
+            return Peek()
+        codings = request.head.fields.elements(b"content-encoding")
+        if codings in ([], [b"identity"]):
+            return match.dialect.peek(request.body)
+        try:
+            return match.dialect.peek([decoded(request.body, codings, match.route.max_body)])
+        except UnknownCoding:
+            return Peek()
 
     def _intent(self, request: Request, match: Match, peek: Peek) -> Intent:
         fields = request.head.fields
@@ -167,7 +195,7 @@ class ReverseProxy(Resource):
             session=_text(fields.get(_SESSION_FIELD)),
             client=_host(request),
             user_agent=_text(fields.get(b"user-agent")),
-            request_bytes=request.body_size,
+            request_bytes=request.body_size if request.upload is None else request.upload.size,
         )
 
     def _record_refusal(
@@ -193,6 +221,15 @@ class ReverseProxy(Resource):
             duration_ms=0.0,
         )
         completion_chain(self._services.links).callback(record)
+
+
+def _is_inspected(request: Request, dialect: Dialect, framing: Framing) -> bool:
+    """Whether a body is kept and looked into; every other one is passed on while it comes."""
+    if not dialect.inspects or request.head.method != b"POST":
+        return framing.kind is FramingKind.NONE
+    value = request.head.fields.get(b"content-type") or b""
+    media_type = value.partition(b";")[0].strip(b" \t").lower()
+    return media_type in _INSPECTED or media_type.endswith(b"+json")
 
 
 def _text(value: bytes | None, limit: int = 200) -> str | None:

@@ -32,7 +32,7 @@ from twisted.python.failure import Failure
 from . import journal
 from .config import Config, with_demo
 from .demo import demo_site
-from .exchange.exchange import Services
+from .exchange.services import Services
 from .front.budget import BodyBudget
 from .front.site import GatewaySite
 from .ledger import LedgerError, SqliteLedger

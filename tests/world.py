@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.config.model import Family, Pattern, Route, Upstream, Url
-from gateway.exchange.exchange import Services
+from gateway.exchange.services import Services
 from gateway.front.budget import BodyBudget
 from gateway.front.channel import Channel
 from gateway.front.site import FrontLimits, GatewaySite
@@ -301,6 +301,9 @@ class Client:
         return found
 
 
+#: What the gateway adds to a response that has no Date.
+DATE = (b"Date", b"Tue, 14 Nov 2023 22:13:20 GMT")
+
 UPSTREAM = Upstream("up", Url("http", "127.0.0.1", 9, ""), Family.GENERIC)
 ROUTE = Route("r", (Pattern("/*"),), UPSTREAM)
 
@@ -339,7 +342,9 @@ class World:
             lambda: self.accepting,
         )
         self.budget = BodyBudget(budget)
-        self.site = GatewaySite(self.proxy, self.proxy, self.clock, self.budget, limits)
+        self.site = GatewaySite(
+            self.proxy, self.proxy, self.clock, self.budget, limits, lambda: 1_700_000_000
+        )
 
     def client(self) -> Client:
         return Client(self)

@@ -23,11 +23,13 @@ class Moments:
     """When things happened, by the exchange's clock (seconds); None: not yet, or not now."""
 
     started: float
-    dispatched: float | None = None  #: the upstream is being asked, or connected to
+    dispatched: float | None = None  #: the upstream is being connected to, or has all of the body
     head: float | None = None  #: its head came
     first_event: float | None = None  #: its first complete event, or first byte of another body
     last_byte: float = 0.0  #: its last body byte, moved on by the time we did not read
     paused: float | None = None  #: we do not read from it since
+    uploading: bool = False  #: the request's body is still coming from the client
+    blocked: float | None = None  #: the upstream takes no more of that body since
 
 
 def due(route: Route, moments: Moments) -> tuple[float, ErrorCode] | None:
@@ -39,6 +41,10 @@ def due(route: Route, moments: Moments) -> tuple[float, ErrorCode] | None:
         if route.client_write_timeout is not None:
             moment = moments.paused + route.client_write_timeout
             found.append((moment, ErrorCode.CLIENT_WRITE_TIMEOUT))
+    elif moments.head is None and moments.uploading:
+        # The client's pace has its own deadline in the front; the upstream's is to take the body.
+        if moments.blocked is not None and route.idle_timeout is not None:
+            found.append((moments.blocked + route.idle_timeout, ErrorCode.IDLE_TIMEOUT))
     elif moments.head is None:
         if moments.dispatched is not None and route.head_timeout is not None:
             found.append((moments.dispatched + route.head_timeout, ErrorCode.HEAD_TIMEOUT))
@@ -79,7 +85,9 @@ class Deadlines:
         if self._timer is None:
             self._timer = self._clock.callLater(delay, self._tick)
         elif self._timer.getTime() > nearest[0]:
-            self._timer.reset(delay)
+            # Not reset: bringing a timer forward makes Twisted search all timers for it.
+            self._timer.cancel()
+            self._timer = self._clock.callLater(delay, self._tick)
 
     def stop(self) -> None:
         """Watch no more.  May be called more than once."""

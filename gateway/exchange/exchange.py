@@ -12,50 +12,38 @@ own code ends this exchange as `internal_error` and touches no other.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Concatenate, ParamSpec
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..config.model import KeepaliveMode, Route
-from ..dialects.base import Dialect, Peek, Reading, Trouble
+from ..dialects.base import Dialect, Peek
 from ..dialects.provider_error import from_body
 from ..front.request import Request
 from ..http1 import Framing, ResponseHead
 from ..http1.framing import CHUNKED
-from ..ledger.interface import Ledger
-from ..record import ErrorCode, Intent, Outcome, Phase, Record, UsageSource
+from ..record import ErrorCode, Intent, Phase, Record
 from ..upstream.connection import Connection
 from ..upstream.errors import UpstreamError
 from ..upstream.pool import Pool
-from .completion import Link, completion_chain
+from .completion import completion_chain
 from .deadlines import Deadlines, Moments
+from .farewell import take_leave
 from .forward import OWN_STREAM_HEAD, request_head, response_pairs
 from .keepalive import Keepalive
 from .life import Body as BodyState
-from .life import Circumstances, Ending, Farewell, Kind, Life, Signal
-from .relay import BodyRelay, Collector, EventRelay, Pressure
+from .life import Circumstances, Ending, Kind, Life, Signal
+from .relay import BodyRelay, Collector, EventRelay, Pressure, Relay
+from .services import Services
+from .settled import Course, settled
+from .uploading import Uploading
 
 P = ParamSpec("P")
 _log = Logger(namespace="gateway.exchange")
-
-#: Seconds after which a refused client may try again; SDKs and agents give up on more than 60.
-RETRY_AFTER = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What all exchanges of a process share."""
-
-    clock: IReactorTime
-    wall: Callable[[], float]  #: seconds since the epoch
-    ledger: Ledger
-    links: Sequence[Link]
-    running: set[Exchange] = field(default_factory=set)
 
 
 def guarded(
@@ -103,8 +91,9 @@ class Exchange:
         self._keepalive: Keepalive | None = None
         self._attempt: Deferred[Connection] | None = None  # connecting
         self._connection: Connection | None = None
+        self._uploading: Uploading | None = None
         self._pressure: Pressure | None = None
-        self._relay: EventRelay | BodyRelay | Collector | None = None
+        self._relay: Relay | None = None
         self._head: ResponseHead | None = None
         self._began_stream = False  # a head of our own has been written
         self._connected_at: float | None = None
@@ -118,6 +107,11 @@ class Exchange:
         """Write the intent, then ask the upstream."""
         self._services.running.add(self)
         self._request.on_gone = self._client_gone
+        upload = self._request.upload
+        if upload is not None:
+            self._uploading = Uploading(
+                upload, self._moments, self._deadlines, self._clock, self._upload_failed
+            )
         self._deadlines.look()
         intent_written = self._services.ledger.open(self.intent)
         intent_written.addCallbacks(lambda _: self._dispatch(), self._intent_refused)
@@ -152,9 +146,13 @@ class Exchange:
         self._connection = connection
         self._life.enter(Phase.HEAD)
         request = self._request
-        head = request_head(request.head, self._target, self._pool.upstream, request.body_size)
+        size = request.body_size if request.upload is None else request.upload.length
+        head = request_head(request.head, self._target, self._pool.upstream, size)
         body, request.body = request.body, []
-        connection.send(request.head.method, head, body, self)
+        uploading = self._uploading
+        connection.send(request.head.method, head, body, self, more=uploading is not None)
+        if uploading is not None:
+            uploading.begin(connection)
 
     def _not_connected(self, failure: Failure) -> None:
         self._attempt = None
@@ -184,6 +182,16 @@ class Exchange:
         if self._request.channel is not None:
             self._request.channel.release_body()
 
+    def upload_paused(self) -> None:
+        """The upstream takes no more of the request's body for now."""
+        if self._uploading is not None:
+            self._uploading.paused()
+
+    def upload_resumed(self) -> None:
+        """The upstream takes more of it."""
+        if self._uploading is not None:
+            self._uploading.resumed()
+
     def interim_received(self, head: ResponseHead) -> None:
         """Pass an interim response on; 100 answers an expectation that was never passed on."""
         if head.status != 100 and not self._began_stream:
@@ -208,9 +216,7 @@ class Exchange:
             self._request.registerProducer(self._pressure, True)  # type: ignore[no-untyped-call]
         self._deadlines.look()
 
-    def _make_relay(
-        self, head: ResponseHead, is_events: bool
-    ) -> EventRelay | BodyRelay | Collector:
+    def _make_relay(self, head: ResponseHead, is_events: bool) -> Relay:
         request, moments, clock = self._request, self._moments, self._clock
         if self._began_stream and not is_events:
             return Collector(request, moments, clock)
@@ -284,6 +290,12 @@ class Exchange:
             self._settle(Signal(Kind.TIMED_OUT, code, detail, status=504))
 
     @guarded
+    def _upload_failed(self, status: int, message: str) -> None:
+        """The client broke a rule in mid-body: the upstream must not take it for whole."""
+        code = ErrorCode.BODY_TOO_LARGE if status == 413 else ErrorCode.BAD_REQUEST
+        self._settle(Signal(Kind.REJECTED, code, message, status))
+
+    @guarded
     def _client_gone(self, reason: Failure) -> None:
         self._settle(Signal(Kind.CLIENT_GONE))
 
@@ -318,7 +330,9 @@ class Exchange:
             self._keepalive.stop()
         self._let_go_of_upstream()
         try:
-            self._take_leave(ending, signal)
+            if self._pressure is not None and self._request.channel is not None:
+                self._request.unregisterProducer()  # type: ignore[no-untyped-call]
+            take_leave(self._request, self._dialect, self._relay, ending, signal)
         except Exception:
             _log.failure("request {id}: the end could not be told", id=self.intent.id)
             self._request.abort()
@@ -343,6 +357,8 @@ class Exchange:
     def _let_go_of_upstream(self) -> None:
         if self._pressure is not None:
             self._pressure.account()
+        if self._uploading is not None:
+            self._uploading.stop()
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             attempt.cancel()
@@ -350,77 +366,25 @@ class Exchange:
         if connection is not None:
             connection.abort()
 
-    def _take_leave(self, ending: Ending, signal: Signal) -> None:
-        request = self._request
-        if self._pressure is not None and request.channel is not None:
-            request.unregisterProducer()  # type: ignore[no-untyped-call]
-        if ending.farewell is Farewell.NOTHING:
-            return
-        if ending.farewell is Farewell.END:
-            if self._relay is not None:
-                self._relay.flush()
-            request.end()
-        elif ending.farewell is Farewell.ABORT:
-            request.abort()
-        else:
-            code = ending.error or ErrorCode.BUG
-            message = ending.detail or code.value
-            trouble = Trouble(signal.status, code, message, signal.provider_kind)
-            if ending.farewell is Farewell.EVENT:
-                request.send(self._dialect.error_event(trouble))
-                request.end(close=True)
-            else:
-                pairs = [(b"Retry-After", b"%d" % RETRY_AFTER)] if signal.status == 503 else []
-                request.respond(signal.status, self._dialect.error_body(trouble), pairs)
-
     def _record(self, ending: Ending) -> Record:
-        moments, relay, head = self._moments, self._relay, self._head
-        reading = Reading() if relay is None else relay.reading()
-        stop_reason = reading.stop_reason
-        finished = ending.outcome is Outcome.FINISHED
-        if stop_reason is None and isinstance(relay, EventRelay) and not finished:
-            stop_reason = "incomplete"
-        request_id = None
-        if head is not None:
-            request_id = head.fields.get(b"x-request-id") or head.fields.get(b"request-id")
-        return Record(
-            intent=self.intent,
-            ended_at=self._services.wall(),
-            outcome=ending.outcome,
-            phase=ending.phase,
-            error=ending.error,
-            error_detail=ending.detail or reading.usage_problem,
-            status_upstream=None if head is None else head.status,
-            status_sent=self._request.status_sent,
-            model_served=reading.model,
-            stop_reason=stop_reason,
-            upstream_request_id=None if request_id is None else request_id.decode("latin-1")[:200],
-            attempts=self._attempts,
-            connect_ms=self._since_start(self._connected_at),
-            head_ms=self._since_start(moments.head),
-            first_event_ms=self._since_start(moments.first_event),
-            duration_ms=self._since_start(self._clock.seconds()),
-            paused_ms=0.0 if self._pressure is None else _ms(self._pressure.paused_seconds),
-            response_bytes=0 if relay is None else relay.size,
-            events=0 if relay is None else relay.events,
-            keepalives=self._beats,
-            usage=reading.usage,
-            usage_source=_source(reading),
-            usage_raw=reading.usage_raw,
+        upload = self._request.upload
+        intent = self.intent if upload is None else replace(self.intent, request_bytes=upload.size)
+        return settled(
+            intent,
+            ending,
+            self._services.wall(),
+            Course(
+                moments=self._moments,
+                relay=self._relay,
+                head=self._head,
+                status_sent=self._request.status_sent,
+                attempts=self._attempts,
+                connected=self._connected_at,
+                ended=self._clock.seconds(),
+                paused_seconds=0.0 if self._pressure is None else self._pressure.paused_seconds,
+                keepalives=self._beats,
+            ),
         )
-
-    def _since_start(self, moment: float | None) -> float | None:
-        return None if moment is None else _ms(moment - self._moments.started)
-
-
-def _source(reading: Reading) -> UsageSource:
-    """Counts are the provider's if it sent some that can be believed."""
-    told = reading.usage_raw is not None and reading.usage_problem is None
-    return UsageSource.PROVIDER if told else UsageSource.NONE
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)
 
 
 def _is_event_stream(head: ResponseHead, method: bytes) -> bool:

@@ -28,8 +28,13 @@ OWN_STREAM_HEAD: Final[Pairs] = [
 ]
 
 
-def request_head(head: RequestHead, target: bytes, upstream: Upstream, body_size: int) -> bytes:
-    """The head that asks `upstream` for `target`, with a body of `body_size` bytes."""
+def request_head(
+    head: RequestHead, target: bytes, upstream: Upstream, body_size: int | None
+) -> bytes:
+    """The head that asks `upstream` for `target`.
+
+    `body_size` is in bytes; None is a body of a length that is not known yet, sent in chunks.
+    """
     own = None
     drop = _REFRAMED
     if upstream.api_key is not None:
@@ -40,7 +45,9 @@ def request_head(head: RequestHead, target: bytes, upstream: Upstream, body_size
     pairs.append((b"Accept-Encoding", b"identity"))
     if own is not None:
         pairs.append(own)
-    if body_size or _announces_body(head.fields):
+    if body_size is None:
+        pairs.append((b"Transfer-Encoding", b"chunked"))
+    elif body_size or _announces_body(head.fields):
         pairs.append((b"Content-Length", b"%d" % body_size))
     return request_bytes(head.method, target, pairs)
 

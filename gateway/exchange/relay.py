@@ -211,3 +211,7 @@ class Collector:
     def reading(self) -> Reading:
         """Nothing is metered."""
         return Reading()
+
+
+#: Whatever takes the bytes of an upstream's body.
+Relay = EventRelay | BodyRelay | Collector

@@ -7,36 +7,35 @@ States, one after the other for each request: HEAD (waiting for or reading a hea
 body), BUSY (a request runs).  LINGER throws away the body of a refused request for a moment, so
 that the refusal is not lost to a reset; CLOSING waits for the last bytes to be flushed.
 
+A body that is passed on while it comes (`gateway.front.upload`) has its request running already in
+BODY; if the response ends before the body does, the rest is thrown away in LINGER.
+
 Invariants: at most one request runs, its answer goes out before the next head is parsed; while it
 runs the socket is read all the same, into a bounded buffer, because otherwise a client's FIN would
-not be seen; one deadline is armed in every state but BUSY.
+not be seen; every state but BUSY has its deadline (`gateway.front.patience`).
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import (
-    IAddress,
-    IDelayedCall,
-    IPushProducer,
-    ISSLTransport,
-    ITCPTransport,
-)
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
-from twisted.web.http_headers import Headers
-from zope.interface import implementer
 
 from ..http1 import FramingKind, HeadBuffer, RemoteError, request_framing, response_bytes
 from ..http1.body import BodyDecoder, decoder_for
 from ..http1.head import parse_request
+from .answering import Answering
+from .patience import Patience, Wait
 from .request import Request
+from .upload import Upload
+from .verdict import Admission, Refusal
 
 if TYPE_CHECKING:
-    from .site import GatewaySite, Refusal
+    from .site import GatewaySite
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -51,17 +50,15 @@ class State(Enum):
     CLOSING = "closing"
 
 
-@implementer(IPushProducer)
-class Channel(Protocol):
+class Channel(Answering):
     """The server's side of one connection."""
 
-    transport: Any
-
     def __init__(self, site: GatewaySite) -> None:
+        super().__init__()
         self.site = site
         self.factory = site
-        self.persistent = True
         self._limits = site.limits
+        self._patience = Patience(site.limits, site.clock, self._waited_too_long)
         self._state = State.HEAD
         self._head = HeadBuffer(self._limits.head, tolerate_blank_line=True)
         self._head_begun = False
@@ -71,21 +68,14 @@ class Channel(Protocol):
         self._request: Request | None = None
         self._behind = bytearray()  # what came behind the running request
         self._replay: IDelayedCall | None = None  # `_behind` is about to be parsed
-        self._producer: IPushProducer | None = None
-        self._write_paused = False
-        self._timer: IDelayedCall | None = None
 
     # Twisted's protocol interface.
 
     def connectionMade(self) -> None:
-        """Register as the transport's producer for good: that is how its full buffer is felt."""
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
-        self._peer: IAddress = self.transport.getPeer()
-        self._host: IAddress = self.transport.getHost()
-        self.transport.registerProducer(self, True)
+        """A client has connected."""
+        super().connectionMade()
         self.site.open_channels.add(self)
-        self._arm(self._limits.head_timeout)
+        self._patience.wait_for(Wait.HEAD)
 
     def dataReceived(self, data: bytes) -> None:
         """Parse, or keep for later, what the client sent."""
@@ -103,14 +93,14 @@ class Channel(Protocol):
                 else:
                     data = self._body_received(data)
         except RemoteError as error:
-            self._refuse(error.status, str(error))
+            self._broken(error)
             return
         if data and self._state is State.BUSY:
             self._behind += data  # at most one read more than the limit
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone: tell the request that was running or arriving, once."""
-        self._disarm()
+        self._patience.wait_for(Wait.NOTHING)
         if self._replay is not None:
             self._replay.cancel()
             self._replay = None
@@ -128,7 +118,7 @@ class Channel(Protocol):
     def _head_received(self, data: bytes) -> bytes:
         if not self._head_begun:
             self._head_begun = True
-            self._arm(self._limits.head_timeout)
+            self._patience.wait_for(Wait.HEAD)
         block = self._head.feed(data)
         if block is None:
             return b""
@@ -138,88 +128,88 @@ class Channel(Protocol):
         self.persistent = head.persistent and head.minor == 1
         request = self._request = Request(self, head)
         verdict = self.site.door.admit(request, framing)
-        if not isinstance(verdict, int):
+        if not isinstance(verdict, Admission):
             self._send_refusal(verdict, unread=framing.kind is not FramingKind.NONE)
             return b""
-        self._max_body = verdict
+        self._max_body = verdict.max_body
         if framing.kind is FramingKind.NONE:
             self._start_request()
             return rest
-        if framing.length > verdict:
-            raise RemoteError(f"the request body is longer than {verdict} bytes", 413)
-        self._body = decoder_for(framing)
+        if framing.length > self._max_body:
+            raise self._too_large()
+        self._body = decoder_for(framing, lean=True)
         self._state = State.BODY
-        self._arm(self._limits.body_timeout)
+        self._patience.wait_for(Wait.BODY)
         if not rest and head.minor == 1 and b"100-continue" in head.fields.elements(b"expect"):
             self.write(_CONTINUE)
+        if verdict.stream:
+            known = framing.kind is FramingKind.LENGTH
+            request.upload = Upload(self, framing.length if known else None)
+            request.process()
         return rest
 
     def _body_received(self, data: bytes) -> bytes:
         assert self._body is not None
-        assert self._request is not None
+        request = self._request
+        assert request is not None
+        self._patience.body_bytes += len(data)
         piece = self._body.feed(data)
-        if piece:
-            size = len(piece)
-            if self._request.body_size + size > self._max_body:
-                raise RemoteError(f"the request body is longer than {self._max_body} bytes", 413)
-            if not self.site.budget.take(size):
-                self._refuse(503, "too many request bodies are held in memory; try again shortly")
-                return b""
-            self._claimed += size
-            self._request.body_received(piece)
-            self._arm(self._limits.body_timeout)
-        if not self._body.done:
+        if piece and not self._take(request, piece):
             return b""
+        if self._body is None or not self._body.done:
+            return b""  # more is to come, or the response has ended and nobody wants it
         rest, self._body = self._body.excess, None
-        self._start_request()
+        if request.upload is None:
+            self._start_request()
+        else:
+            self._be_busy()
+            request.upload.ended()
         return rest
+
+    def _take(self, request: Request, piece: bytes) -> bool:
+        """Pass a piece of the body on, or keep it; False if there is no room to."""
+        if request.upload is not None:
+            if request.upload.size + len(piece) > self._max_body:
+                raise self._too_large()
+            request.upload.received(piece)
+            return True
+        if request.body_size + len(piece) > self._max_body:
+            raise self._too_large()
+        if not self.site.budget.take(len(piece)):
+            self._refuse(503, "too many request bodies are held in memory; try again shortly")
+            return False
+        self._claimed += len(piece)
+        request.body_received(piece)
+        return True
+
+    def _too_large(self) -> RemoteError:
+        return RemoteError(f"the request body is longer than {self._max_body} bytes", 413)
 
     def _start_request(self) -> None:
         assert self._request is not None
-        self._state = State.BUSY
-        self._head_begun = False
-        self._disarm()
+        self._be_busy()
         self._request.process()
 
+    def _be_busy(self) -> None:
+        self._state = State.BUSY
+        self._patience.wait_for(Wait.NOTHING)
+
     # What a Request calls.  The names are those of Twisted's HTTPChannel.
-
-    def write(self, data: bytes) -> None:
-        """Write bytes of a response."""
-        self.transport.write(data)
-
-    def writeSequence(self, iovec: list[bytes]) -> None:
-        """Write several pieces of a response."""
-        self.transport.write(b"".join(iovec))
-
-    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
-        """Write a head that a Resource composed in Twisted's way."""
-        pairs = [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
-        if not self.persistent:
-            pairs.append((b"Connection", b"close"))
-        self.write(response_bytes(int(code), reason, pairs))
-
-    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
-        """`producer` is paused while the client does not take what is written."""
-        if not streaming or self._producer is not None:
-            raise RuntimeError("a channel takes one push producer at a time")
-        self._producer = producer
-        if self._write_paused:
-            producer.pauseProducing()
-
-    def unregisterProducer(self) -> None:
-        """The producer has nothing more to say."""
-        self._producer = None
 
     def requestDone(self, request: Request) -> None:
         """The response is whole: go on with the next request, or close."""
         self.unregisterProducer()
         self.release_body()
         self._request = None
+        self._head_begun = False
+        if self._body is not None:
+            self._linger()
+            return
         if not self.persistent:
             self.loseConnection()
             return
         self._state = State.HEAD
-        self._arm(self._limits.idle_timeout)
+        self._patience.wait_for(Wait.REQUEST)
         if self._write_paused:
             self.transport.pauseProducing()  # no further request before this response is taken
             return
@@ -236,6 +226,18 @@ class Channel(Protocol):
         self._behind.clear()
         self.dataReceived(data)
 
+    def pause_body(self) -> None:
+        """Read no more of the body that is being passed on, for now."""
+        self._patience.body_paused = True
+        if self._state is State.BODY:
+            self.transport.pauseProducing()
+
+    def resume_body(self) -> None:
+        """Read on."""
+        self._patience.body_paused = True
+        if self._state is State.BODY:
+            self.transport.resumeProducing()
+
     def release_body(self) -> None:
         """Give back what the running request's body had claimed of the budget."""
         self.site.budget.give_back(self._claimed)
@@ -244,7 +246,7 @@ class Channel(Protocol):
     def loseConnection(self) -> None:
         """Close once everything is flushed, or the client has had its time to read it."""
         self._state = State.CLOSING
-        self._arm(self._limits.write_timeout)
+        self._patience.wait_for(Wait.FLUSH)
         self.transport.unregisterProducer()
         self.transport.loseConnection()
 
@@ -260,37 +262,11 @@ class Channel(Protocol):
         if self._state is State.HEAD and not self._head_begun:
             self.loseConnection()
 
-    def getPeer(self) -> IAddress:
-        """The client's address."""
-        return self._peer
-
-    def getHost(self) -> IAddress:
-        """The address that the client connected to."""
-        return self._host
-
-    def isSecure(self) -> bool:
-        """Whether the connection is TLS."""
-        return ISSLTransport.providedBy(self.transport)
-
-    # Twisted's producer interface: the transport's write buffer is full, or empty again.
-
-    def pauseProducing(self) -> None:
-        """The client does not take what was written."""
-        self._write_paused = True
-        if self._producer is not None:
-            self._producer.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """The client has taken everything."""
-        self._write_paused = False
-        if self._producer is not None:
-            self._producer.resumeProducing()
-        elif self._state is State.HEAD:
+    def answer_taken(self) -> None:
+        """Go on with what the client sent meanwhile."""
+        if self._state is State.HEAD:
             self.transport.resumeProducing()
             self._go_on()
-
-    def stopProducing(self) -> None:
-        """The transport is going; `connectionLost` follows and tells the request."""
 
     # Refusals and deadlines.
 
@@ -306,6 +282,7 @@ class Channel(Protocol):
         pairs = [
             (b"Content-Type", b"application/json"),
             (b"Content-Length", b"%d" % len(refusal.body)),
+            (b"Date", self.site.date()),
             (b"Connection", b"close"),
         ]
         if refusal.retry_after is not None:
@@ -315,29 +292,32 @@ class Channel(Protocol):
         bodiless = request is not None and request.head.method == b"HEAD"
         self.write(head if bodiless else head + refusal.body)
         if unread:
-            self._state = State.LINGER
-            self._arm(self._limits.linger)
+            self._linger()
         else:
             self.loseConnection()
 
-    def _arm(self, seconds: float) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.reset(seconds)
+    def _broken(self, error: RemoteError) -> None:
+        """The client broke a rule: of its own while nothing runs, else the running request's."""
+        request = self._request
+        if request is not None and request.upload is not None:
+            request.upload.failed(error.status, str(error))
         else:
-            self._timer = self.site.clock.callLater(seconds, self._deadline)
+            self._refuse(error.status, str(error))
 
-    def _disarm(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
+    def _linger(self) -> None:
+        """Throw away what still comes, so that the answer is not lost to a reset; then close."""
+        was_body, self._state = self._state is State.BODY, State.LINGER
+        self._body = None
+        self._patience.wait_for(Wait.LINGER)
+        if was_body:
+            self.transport.resumeProducing()  # it may have been paused
 
-    def _deadline(self) -> None:
-        self._timer = None
-        if self._state is State.LINGER:
+    def _waited_too_long(self, what: Wait) -> None:
+        if what in (Wait.LINGER, Wait.REQUEST):
             self.loseConnection()
-        elif self._state is State.CLOSING:
+        elif what is Wait.FLUSH:
             self.transport.abortConnection()
-        elif self._state is State.HEAD and not self._head_begun:
-            self.loseConnection()
+        elif what is Wait.HEAD and not self._head_begun:
+            self.loseConnection()  # connected, and never said a word
         else:
-            self._refuse(408, f"the request's {self._state.value} did not come in time")
+            self._broken(RemoteError(f"{what.value} did not come in time", 408))

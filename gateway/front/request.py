@@ -25,6 +25,7 @@ from ..http1 import LAST_CHUNK, Framing, FramingKind, RequestHead, chunk, respon
 
 if TYPE_CHECKING:
     from .channel import Channel
+    from .upload import Upload
 
 Pairs = Iterable[tuple[bytes, bytes]]
 
@@ -47,6 +48,8 @@ class Request(TwistedRequest):
         self.clientproto = b"HTTP/1.%d" % head.minor
         self.body: list[bytes] = []
         self.body_size = 0
+        #: The body, where it is passed on while it comes; then `body` stays empty.
+        self.upload: Upload | None = None
         self.status_sent: int | None = None
         #: What the door found out about the request, for the Resource.
         self.context: object = None
@@ -135,7 +138,11 @@ class Request(TwistedRequest):
         channel = self.channel
         if channel is None or self.status_sent is not None:
             return
+        if self.upload is not None and not self.upload.done:
+            channel.persistent = False  # what is still to come of the body will not be read
         fields = list(pairs)
+        if not any(name.lower() == b"date" for name, _ in fields):
+            fields.append((b"Date", channel.site.date()))
         unknown = framing.kind in (FramingKind.CHUNKED, FramingKind.UNTIL_CLOSE)
         if unknown and not self._bodiless:
             if self.takes_chunks:

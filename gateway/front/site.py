@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
-from ..http1 import Framing, HeadLimits
+from ..http1 import HeadLimits
 from .budget import BodyBudget
 from .channel import Channel
-
-if TYPE_CHECKING:
-    from .request import Request
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A request that goes no further: the answer, before its body was read."""
-
-    status: int
-    body: bytes
-    retry_after: int | None = None  #: seconds
-
-
-class Door(Protocol):
-    """Who decides at a request's head whether, and up to which size, its body is read."""
-
-    def admit(self, request: Request, framing: Framing) -> int | Refusal:
-        """The largest body to read, in bytes, or what to answer instead."""
-
-    def refuse(self, request: Request | None, status: int, message: str) -> Refusal:
-        """The answer to a request that broke a rule of HTTP (`request` None: no head came)."""
+from .date import HttpDate
+from .verdict import Door
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +25,8 @@ class FrontLimits:
     head: HeadLimits = field(default_factory=HeadLimits)
     head_timeout: float = 15.0  #: from a request's first byte to the end of its head
     idle_timeout: float = 75.0  #: from one response to the first byte of the next request
-    body_timeout: float = 60.0  #: between two reads of a body
+    body_grace: float = 10.0  #: a body may come at any pace for so long; between looks at it
+    body_rate: int = 1024  #: bytes a second that it has to come at after that
     write_timeout: float = 60.0  #: for the last bytes of a response, once all of it is written
     linger: float = 2.0  #: how long a refused request's body is read and thrown away
     pipelined: int = 64 * 1024  #: bytes kept of what is sent behind a running request
@@ -65,6 +47,7 @@ class GatewaySite(Site):
         reactor: IReactorTime,
         budget: BodyBudget,
         limits: FrontLimits | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(  # type: ignore[no-untyped-call]
             resource, reactor=reactor, parsePOSTFormSubmission=False
@@ -72,6 +55,7 @@ class GatewaySite(Site):
         self.door = door
         self.budget = budget
         self.limits = limits or FrontLimits()
+        self.date = HttpDate(wall)
         self.open_channels: set[Channel] = set()
 
     def buildProtocol(self, addr: IAddress | None) -> TwistedProtocol:  # type: ignore[override]

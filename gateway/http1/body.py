@@ -16,6 +16,9 @@ from .framing import Framing, FramingKind
 #: Bytes of one chunk's size line, extensions included, and of a whole trailer section.
 MAX_SIZE_LINE = 1024
 MAX_TRAILERS = 16 * 1024
+#: What the framing of a body may cost: so many bytes, and beyond them so many times the body.
+FREE_OVERHEAD = 64 * 1024
+MAX_OVERHEAD_SHARE = 4
 
 
 class BodyDecoder(Protocol):
@@ -81,11 +84,29 @@ class UntilCloseDecoder:
 
 
 class ChunkedDecoder:
-    """The chunked coding (RFC 9112, 7.1); extensions and trailers are checked and dropped."""
+    """The chunked coding (RFC 9112, 7.1); extensions and trailers are checked and dropped.
 
-    __slots__ = ("_in_trailers", "_left", "_line", "_need_crlf", "_trailer_bytes", "done", "excess")
+    A `lean` decoder refuses a body that is mostly framing: chunks of a byte cost the reader far
+    more than the sender.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = (
+        "_framing",
+        "_in_trailers",
+        "_lean",
+        "_left",
+        "_line",
+        "_need_crlf",
+        "_size",
+        "_trailer_bytes",
+        "done",
+        "excess",
+    )
+
+    def __init__(self, *, lean: bool = False) -> None:
+        self._lean = lean
+        self._framing = 0  # bytes of size lines so far
+        self._size = 0  # bytes of data that they announced
         self._left = 0  # bytes to come of the chunk's data
         self._need_crlf = False  # the chunk's data is through, its CRLF is not
         self._line = b""  # an unfinished line
@@ -164,6 +185,10 @@ class ChunkedDecoder:
             raise RemoteError("a chunk's size line is malformed")
         self._left = int(match[1], 16)
         self._in_trailers = not self._left
+        self._size += self._left
+        self._framing += len(line) + 4
+        if self._lean and self._framing > FREE_OVERHEAD + MAX_OVERHEAD_SHARE * self._size:
+            raise RemoteError("the chunks are too small: the body is mostly framing")
 
     def _take_trailer(self, line: bytes) -> None:
         if not line:
@@ -177,10 +202,10 @@ class ChunkedDecoder:
             raise RemoteError("a trailer line is not 'Name: value'")
 
 
-def decoder_for(framing: Framing) -> BodyDecoder:
-    """The decoder of a body that is framed so."""
+def decoder_for(framing: Framing, *, lean: bool = False) -> BodyDecoder:
+    """The decoder of a body that is framed so; `lean`: see `ChunkedDecoder`."""
     if framing.kind is FramingKind.CHUNKED:
-        return ChunkedDecoder()
+        return ChunkedDecoder(lean=lean)
     if framing.kind is FramingKind.UNTIL_CLOSE:
         return UntilCloseDecoder()
     return LengthDecoder(framing.length)

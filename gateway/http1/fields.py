@@ -81,5 +81,11 @@ class Fields:
         """What a proxy passes on: no hop-by-hop field, none named by Connection or in `drop`."""
         gone = HOP_BY_HOP | drop
         if b"connection" in self._index:
-            gone = gone.union(set(self.elements(b"connection")) - END_TO_END)
-        return [pair for pair in self.pairs if pair[0].lower() not in gone]
+            named = {_dashed(name) for name in self.elements(b"connection")}
+            gone = gone.union(named - END_TO_END)
+        return [pair for pair in self.pairs if _dashed(pair[0].lower()) not in gone]
+
+
+def _dashed(name: bytes) -> bytes:
+    """The name as servers of the CGI family see it, to whom ``Transfer_Encoding`` is the same."""
+    return name.replace(b"_", b"-")

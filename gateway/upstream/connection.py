@@ -1,9 +1,8 @@
 """One connection to an upstream: a request out, its response in, strictly parsed.
 
 Invariants
-- One exchange at a time.  It hears, in this order: any number of `interim_received`, one
-  `head_received`, any number of `data_received`, and then exactly one of `response_ended` and
-  `upstream_failed`; or `upstream_failed` at any point.  After `abort` it hears nothing.
+- One exchange at a time, which hears what `gateway.upstream.receiver` says in the order that it
+  says.  After `abort` it hears nothing.
 - The connection goes back to its pool only if the response was whole, nothing came behind it, the
   request had been written out entirely and neither side asked for a close (RFC 9112, 9.3).
 - The request's body is written as the socket takes it and let go of piece by piece.
@@ -15,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -30,43 +29,17 @@ from ..http1 import (
     HeadBuffer,
     HeadLimits,
     RemoteError,
-    ResponseHead,
     response_framing,
 )
 from ..http1.body import BodyDecoder, decoder_for
 from ..http1.errors import Truncated
-from ..http1.framing import Framing
 from ..http1.head import parse_response
 from ..record import ErrorCode
 from .errors import UpstreamError, classify
+from .receiver import Receiver
 
 #: Interim responses that are taken before one final response.
 MAX_INTERIM = 16
-
-
-class Receiver(Protocol):
-    """Who waits for a response.  See the module's invariants."""
-
-    def request_written(self) -> None:
-        """The request's body has been handed to the socket and is no longer held."""
-
-    def interim_received(self, head: ResponseHead) -> None:
-        """An interim response (1xx other than 101) came."""
-
-    def head_received(self, head: ResponseHead, framing: Framing) -> None:
-        """The final response's head came."""
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of the body came, out of their framing."""
-
-    def response_ended(self) -> None:
-        """The body is whole."""
-
-    def upstream_failed(self, error: UpstreamError) -> None:
-        """The response will not come, or not whole."""
-
-    def bug_found(self, failure: Failure) -> None:
-        """One of the calls above raised."""
 
 
 class State(Enum):
@@ -103,6 +76,7 @@ class Connection(TwistedProtocol):
         self._method = b""
         self._unsent: deque[bytes] = deque()
         self._sending = False  # the request is not written out yet
+        self._more = False  # more of its body will come
         self._blocked = False  # the socket takes no more of it for now
         self._paused = False  # we do not read the response for now
         self._head_buffer = HeadBuffer(limits)
@@ -127,8 +101,20 @@ class Connection(TwistedProtocol):
         self.state = State.IDLE
         self.ready.callback(self)
 
-    def send(self, method: bytes, head: bytes, body: Iterable[bytes], receiver: Receiver) -> None:
-        """Begin an exchange: write the request and wait for its response."""
+    def send(
+        self,
+        method: bytes,
+        head: bytes,
+        body: Iterable[bytes],
+        receiver: Receiver,
+        *,
+        more: bool = False,
+    ) -> None:
+        """Begin an exchange: write the request and wait for its response.
+
+        With `more`, the rest of the body follows by `send_more` and ends with `send_end`; the
+        pieces are in the framing that `head` announces.
+        """
         assert self.state is State.IDLE
         self.state = State.ACTIVE
         self._receiver = receiver
@@ -136,7 +122,9 @@ class Connection(TwistedProtocol):
         self._interim = 0
         self._unsent.extend(body)
         self._sending = True
-        if len(self._unsent) <= 1:  # nearly every request: one write, and no producer's bookkeeping
+        self._more = more
+        if len(self._unsent) <= 1 and not more:
+            # Nearly every request: one write, and no producer's bookkeeping.
             self.transport.write(head + self._unsent.popleft() if self._unsent else head)
             self._request_written()
             return
@@ -144,20 +132,38 @@ class Connection(TwistedProtocol):
         self.transport.registerProducer(self, True)
         self.resumeProducing()
 
+    def send_more(self, data: bytes) -> None:
+        """Write the next piece of a body that is still coming."""
+        if self._sending:
+            self._unsent.append(data)
+            self._write_body()
+
+    def send_end(self) -> None:
+        """All of the body has been given."""
+        self._more = False
+        self._write_body()
+
     # Twisted's producer interface: the request's body towards the socket.
 
     def resumeProducing(self) -> None:
         """The socket takes more of the request's body."""
         self._blocked = False
+        self._write_body()
+        if self._more and not self._blocked and self._receiver is not None:
+            self._tell(self._receiver.upload_resumed)
+
+    def _write_body(self) -> None:
         while self._unsent and not self._blocked:
             self.transport.write(self._unsent.popleft())
-        if not self._unsent and self._sending and not self._blocked:
+        if self._sending and not (self._unsent or self._blocked or self._more):
             self.transport.unregisterProducer()
             self._request_written()
 
     def pauseProducing(self) -> None:
         """The socket does not take more for now."""
         self._blocked = True
+        if self._more and self._receiver is not None:
+            self._tell(self._receiver.upload_paused)
 
     def stopProducing(self) -> None:
         """The connection is going; `connectionLost` tells the receiver."""

@@ -8,7 +8,10 @@ from twisted.web.server import NOT_DONE_YET
 from twisted.web.server import Request as TwistedRequest
 
 from gateway.front.budget import BodyBudget
+from gateway.front.request import Request
 from gateway.front.site import FrontLimits, GatewaySite
+from gateway.front.verdict import Admission, Refusal
+from gateway.http1 import Framing
 from tests.transcripts import CHAT_EVENTS
 from tests.world import CHAT, CHAT_WHOLE, LAST, SSE_HEAD, Client, World, chunked, post
 
@@ -42,6 +45,50 @@ def test_what_is_not_http_is_refused_with_a_body_and_closed(data: bytes, status:
     assert client.wire.lost
     assert not world.ledger.records
     assert world.idle()
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n\r\n", 501),
+        (
+            b"POST / HTTP/1.1\r\nHost: a\r\nExpect: y 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+            417,
+        ),
+    ],
+)
+def test_what_is_not_passed_on_is_refused(request_: bytes, status: int) -> None:
+    world = World()
+    assert world.client().send(request_).response("GET").status == status
+    assert not world.endpoint.wires
+
+
+def test_other_upgrades_are_ignored_and_not_passed_on() -> None:
+    world = World()
+    client = world.client()
+    client.send(
+        b"GET /v1/models HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n"
+    )
+    sent = world.up.read().lower()
+    assert b"upgrade" not in sent
+    assert b"http2" not in sent
+    world.up.deliver(OK)
+    assert client.response("GET").status == 200
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "DELETE", "PUT", "PATCH"])
+def test_every_other_method_is_passed_on(method: str) -> None:
+    """D9: with its body, if it has one."""
+    world = World()
+    client = world.client().send(post("/v1/files/f", b"abc").replace(b"POST", method.encode(), 1))
+    sent = world.up.read()
+    assert sent.startswith(method.encode() + b" /v1/files/f HTTP/1.1\r\n")
+    assert sent.endswith(b"\r\n\r\nabc")
+    world.up.deliver(OK)
+    assert client.response(method).status == 200
 
 
 def test_an_unknown_path_is_a_404_before_its_body_is_read() -> None:
@@ -220,8 +267,18 @@ def test_100_continue_is_answered_only_after_the_door() -> None:
 
 def site(resource: Resource) -> Client:
     world = World()
-    world.site = GatewaySite(resource, world.proxy, world.clock, BodyBudget(1000))
+    world.site = GatewaySite(resource, Keep(), world.clock, BodyBudget(1000))
     return world.client()
+
+
+class Keep:
+    """A door that keeps bodies for Resources that want them whole."""
+
+    def admit(self, request: Request, framing: Framing) -> Admission | Refusal:
+        return Admission(max_body=1000)
+
+    def refuse(self, request: Request | None, status: int, message: str) -> Refusal:
+        return Refusal(status, b"{}")
 
 
 class Echo(Resource):

@@ -136,6 +136,15 @@ def test_a_close_delimited_body_is_done_at_the_close() -> None:
     assert decoder.done
 
 
+def test_a_body_that_is_mostly_framing_is_refused_where_that_is_asked_for() -> None:
+    """H1: from clients; an upstream that sends a character at a time is only slow."""
+    data = chunk(b"x") * 100_000
+    assert ChunkedDecoder().feed(data) == b"x" * 100_000
+    with pytest.raises(RemoteError, match="mostly framing"):
+        ChunkedDecoder(lean=True).feed(data)
+    assert ChunkedDecoder(lean=True).feed(chunk(b"x" * 50) * 10_000)
+
+
 @given(data=st.binary(max_size=200), cuts=CUTS)
 def test_no_bytes_make_the_decoder_raise_anything_else(data: bytes, cuts: list[int]) -> None:
     decoder = ChunkedDecoder()

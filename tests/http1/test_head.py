@@ -212,6 +212,12 @@ def test_hop_by_hop_fields_and_what_connection_names_are_not_passed_on() -> None
     ]
 
 
+def test_a_name_that_some_servers_take_for_a_hop_by_hop_one_is_not_passed_on() -> None:
+    """H1: to servers of the CGI family an underscore is a dash; other such names are harmless."""
+    fields = Fields([(b"Transfer_Encoding", b"chunked"), (b"x_trace", b"1"), (b"Keep_Alive", b"2")])
+    assert fields.end_to_end() == [(b"x_trace", b"1")]
+
+
 def test_the_repr_of_fields_holds_no_values() -> None:
     assert "canary" not in repr(Fields([(b"Authorization", b"canary")]))
 

@@ -33,6 +33,12 @@ class Heard:
     def request_written(self) -> None:
         self.calls.append("written")
 
+    def upload_paused(self) -> None:
+        self.calls.append("paused")
+
+    def upload_resumed(self) -> None:
+        self.calls.append("resumed")
+
     def interim_received(self, head: ResponseHead) -> None:
         self.calls.append(str(head.status))
 

@@ -1,0 +1,103 @@
+"""Request bodies that come compressed (Content-Encoding), decoded for a look and for nothing else.
+
+What goes to the upstream is what came.  Decoding is bounded: a few bytes can stand for a terabyte,
+so no more than a limit is ever produced.  gzip and deflate are always known, zstd where Python or
+the ``zstandard`` package has it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any, Final, Protocol
+
+#: Bytes produced at a time.
+_STEP: Final = 64 * 1024
+
+
+class CodingError(ValueError):
+    """The body is not what its Content-Encoding says; the text is for the client."""
+
+
+class TooLarge(ValueError):
+    """The body decodes to more than the limit."""
+
+
+class UnknownCoding(ValueError):
+    """The coding is not known here: the body cannot be looked into."""
+
+
+class _Decompressor(Protocol):
+    """What zlib's and zstd's objects have in common, as it is used here."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the coded data has come to its end."""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """At most `max_length` bytes of what `data` and what was kept stand for."""
+
+
+class _Zlib:
+    """zlib keeps what it has not used where others keep it to themselves."""
+
+    def __init__(self, window_bits: int) -> None:
+        self._inner = zlib.decompressobj(window_bits)
+
+    @property
+    def eof(self) -> bool:
+        """See `_Decompressor`."""
+        return self._inner.eof
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """See `_Decompressor`."""
+        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+
+
+def _zstd() -> _Decompressor:
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            module: Any = import_module(name)
+        except ImportError:
+            continue
+        decompressor: _Decompressor = module.ZstdDecompressor()
+        return decompressor
+    raise UnknownCoding("zstd is not installed")
+
+
+_DECODERS: Final[dict[bytes, Callable[[], _Decompressor]]] = {
+    b"gzip": lambda: _Zlib(16 + zlib.MAX_WBITS),
+    b"x-gzip": lambda: _Zlib(16 + zlib.MAX_WBITS),
+    b"deflate": lambda: _Zlib(zlib.MAX_WBITS),
+    b"zstd": _zstd,
+}
+
+
+def decoded(body: Iterable[bytes], codings: list[bytes], limit: int) -> bytes:
+    """What `body` (a list of chunks) says under one coding, at most `limit` bytes of it.
+
+    Raises `UnknownCoding` for a coding that is not known, or several; `TooLarge`; `CodingError`.
+    """
+    if len(codings) != 1 or codings[0] not in _DECODERS:
+        raise UnknownCoding("this content coding is not known here")
+    decompressor = _DECODERS[codings[0]]()
+    pieces: list[bytes] = []
+    size = 0
+    for chunk in body:
+        data = chunk
+        while True:
+            try:
+                piece = decompressor.decompress(data, _STEP)
+            except Exception as error:
+                raise CodingError(f"the body is not {codings[0].decode('ascii')}") from error
+            data = b""
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise TooLarge(f"the body decodes to more than {limit} bytes")
+            if len(piece) < _STEP or decompressor.eof:
+                break
+    if not decompressor.eof:
+        raise CodingError(f"the body is not whole {codings[0].decode('ascii')}")
+    return b"".join(pieces)

@@ -1,0 +1,26 @@
+"""What all exchanges of a process share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IReactorTime
+
+from ..ledger.interface import Ledger
+from .completion import Link
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Made once, at start."""
+
+    clock: IReactorTime
+    wall: Callable[[], float]  #: seconds since the epoch
+    ledger: Ledger
+    links: Sequence[Link]
+    running: set[Exchange] = field(default_factory=set)

@@ -1,0 +1,90 @@
+"""The record of an exchange, made once from what is known at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..dialects.base import Reading
+from ..http1 import ResponseHead
+from ..record import Intent, Outcome, Record, UsageSource
+from .deadlines import Moments
+from .life import Ending
+from .relay import EventRelay, Relay
+
+#: Characters kept of the upstream's own id of the request.
+_ID_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How an exchange went.  Moments are the exchange's clock's, in seconds."""
+
+    moments: Moments
+    relay: Relay | None
+    head: ResponseHead | None
+    status_sent: int | None
+    attempts: int
+    connected: float | None
+    ended: float
+    paused_seconds: float
+    keepalives: int
+
+
+def settled(intent: Intent, ending: Ending, wall: float, course: Course) -> Record:
+    """The record; `wall` is the time of day at the end, in seconds since the epoch."""
+    moments, relay, head = course.moments, course.relay, course.head
+    reading = Reading() if relay is None else relay.reading()
+
+    def since_start(moment: float | None) -> float | None:
+        return None if moment is None else _ms(moment - moments.started)
+
+    return Record(
+        intent=intent,
+        ended_at=wall,
+        outcome=ending.outcome,
+        phase=ending.phase,
+        error=ending.error,
+        error_detail=ending.detail or reading.usage_problem,
+        status_upstream=None if head is None else head.status,
+        status_sent=course.status_sent,
+        model_served=reading.model,
+        stop_reason=_stop_reason(reading, relay, ending),
+        upstream_request_id=_request_id(head),
+        attempts=course.attempts,
+        connect_ms=since_start(course.connected),
+        head_ms=since_start(moments.head),
+        first_event_ms=since_start(moments.first_event),
+        duration_ms=since_start(course.ended),
+        paused_ms=_ms(course.paused_seconds),
+        response_bytes=0 if relay is None else relay.size,
+        events=0 if relay is None else relay.events,
+        keepalives=course.keepalives,
+        usage=reading.usage,
+        usage_source=_source(reading),
+        usage_raw=reading.usage_raw,
+    )
+
+
+def _stop_reason(reading: Reading, relay: Relay | None, ending: Ending) -> str | None:
+    """The provider's; or ``incomplete`` for a stream that ended without one."""
+    finished = ending.outcome is Outcome.FINISHED
+    if reading.stop_reason is None and isinstance(relay, EventRelay) and not finished:
+        return "incomplete"
+    return reading.stop_reason
+
+
+def _request_id(head: ResponseHead | None) -> str | None:
+    if head is None:
+        return None
+    value = head.fields.get(b"x-request-id") or head.fields.get(b"request-id")
+    return None if value is None else value[:_ID_LIMIT].decode("latin-1")
+
+
+def _source(reading: Reading) -> UsageSource:
+    """Counts are the provider's if it sent some that can be believed."""
+    told = reading.usage_raw is not None and reading.usage_problem is None
+    return UsageSource.PROVIDER if told else UsageSource.NONE
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)

@@ -1,0 +1,104 @@
+"""The answering half of a client connection: what Requests write to, and how full it is.
+
+It has the methods that Twisted's HTTPChannel offers to Requests, under the same names, and is the
+transport's producer for as long as the connection lives, because that is how a transport tells that
+its buffer is full: the producer that a request registered is paused then, and no further request is
+begun.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IPushProducer,
+    ISSLTransport,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol
+from twisted.web.http_headers import Headers
+from zope.interface import implementer
+
+from ..http1 import response_bytes
+
+
+@implementer(IPushProducer)
+class Answering(Protocol):
+    """See the module's text.  `gateway.front.channel.Channel` is the other half."""
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.persistent = True
+        self._producer: IPushProducer | None = None
+        self._write_paused = False
+
+    def connectionMade(self) -> None:
+        """Register as the transport's producer."""
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        self._peer: IAddress = self.transport.getPeer()
+        self._host: IAddress = self.transport.getHost()
+        self.transport.registerProducer(self, True)
+
+    def write(self, data: bytes) -> None:
+        """Write bytes of a response."""
+        self.transport.write(data)
+
+    def writeSequence(self, iovec: list[bytes]) -> None:
+        """Write several pieces of a response."""
+        self.transport.write(b"".join(iovec))
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        """Write a head that a Resource composed in Twisted's way."""
+        pairs = [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
+        if not self.persistent:
+            pairs.append((b"Connection", b"close"))
+        self.write(response_bytes(int(code), reason, pairs))
+
+    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
+        """`producer` is paused while the client does not take what is written."""
+        if not streaming or self._producer is not None:
+            raise RuntimeError("a channel takes one push producer at a time")
+        self._producer = producer
+        if self._write_paused:
+            producer.pauseProducing()
+
+    def unregisterProducer(self) -> None:
+        """The producer has nothing more to say."""
+        self._producer = None
+
+    def getPeer(self) -> IAddress:
+        """The client's address."""
+        return self._peer
+
+    def getHost(self) -> IAddress:
+        """The address that the client connected to."""
+        return self._host
+
+    def isSecure(self) -> bool:
+        """Whether the connection is TLS."""
+        return ISSLTransport.providedBy(self.transport)
+
+    # Twisted's producer interface: the transport's write buffer is full, or empty again.
+
+    def pauseProducing(self) -> None:
+        """The client does not take what was written."""
+        self._write_paused = True
+        if self._producer is not None:
+            self._producer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The client has taken everything."""
+        self._write_paused = False
+        if self._producer is not None:
+            self._producer.resumeProducing()
+        else:
+            self.answer_taken()
+
+    def answer_taken(self) -> None:
+        """The client has taken all of the last answer."""
+
+    def stopProducing(self) -> None:
+        """The transport is going; `connectionLost` follows and tells the request."""

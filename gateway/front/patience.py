@@ -1,0 +1,85 @@
+"""How long a client connection may take for each thing: one timer, one thing at a time.
+
+Every limit is absolute: a byte now and then moves none of them.  A body is looked at once a
+`body_grace`: since the last look it must have come at `body_rate` at least, unless it was we who
+did not read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+if TYPE_CHECKING:
+    from .site import FrontLimits
+
+
+class Wait(Enum):
+    """What the connection is waiting for."""
+
+    NOTHING = "nothing"
+    REQUEST = "the next request"
+    HEAD = "the head of a request"
+    BODY = "the body of a request"
+    LINGER = "the rest of a refused body"
+    FLUSH = "the client to take the last bytes"
+
+
+class Patience:
+    """Calls `over` with what was waited for, if it does not come in time."""
+
+    def __init__(
+        self, limits: FrontLimits, clock: IReactorTime, over: Callable[[Wait], None]
+    ) -> None:
+        self.waiting = Wait.NOTHING
+        self.body_bytes = 0  #: raw bytes of the body so far, counted by the channel
+        self.body_paused = False  #: whether we did not read it at some time since the look
+        self._seconds = {
+            Wait.REQUEST: limits.idle_timeout,
+            Wait.HEAD: limits.head_timeout,
+            Wait.BODY: limits.body_grace,
+            Wait.LINGER: limits.linger,
+            Wait.FLUSH: limits.write_timeout,
+        }
+        self._least = int(limits.body_grace * limits.body_rate)
+        self._clock = clock
+        self._over = over
+        self._timer: IDelayedCall | None = None
+        self._seen = 0
+
+    def wait_for(self, what: Wait) -> None:
+        """Begin to wait for `what`, instead of anything else."""
+        self.waiting = what
+        if what is Wait.NOTHING:
+            self._stop()
+            return
+        self._seen = self.body_bytes = 0
+        seconds = self._seconds[what]
+        if self._timer is not None:
+            if self._timer.getTime() <= self._clock.seconds() + seconds:
+                self._timer.reset(seconds)
+                return
+            # Not reset: bringing a timer forward makes Twisted search all timers for it.
+            self._timer.cancel()
+        self._timer = self._clock.callLater(seconds, self._fired)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _fired(self) -> None:
+        self._timer = None
+        if self.waiting is Wait.BODY and self._body_came():
+            self._timer = self._clock.callLater(self._seconds[Wait.BODY], self._fired)
+            return
+        what, self.waiting = self.waiting, Wait.NOTHING
+        self._over(what)
+
+    def _body_came(self) -> bool:
+        came, self._seen = self.body_bytes - self._seen, self.body_bytes
+        paused, self.body_paused = self.body_paused, False
+        return paused or came >= self._least

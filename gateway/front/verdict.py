@@ -1,0 +1,38 @@
+"""What is decided about a request at its head, before a byte of its body is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ..http1 import Framing
+
+if TYPE_CHECKING:
+    from .request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A request that goes no further: the answer, before its body was read."""
+
+    status: int
+    body: bytes
+    retry_after: int | None = None  #: seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A request whose body is read."""
+
+    max_body: int  #: bytes
+    stream: bool = False  #: rendered at once, its body passed on while it comes
+
+
+class Door(Protocol):
+    """Who decides at a request's head whether, and up to which size, its body is read."""
+
+    def admit(self, request: Request, framing: Framing) -> Admission | Refusal:
+        """How the body is read, or what to answer instead."""
+
+    def refuse(self, request: Request | None, status: int, message: str) -> Refusal:
+        """The answer to a request that broke a rule of HTTP (`request` None: no head came)."""

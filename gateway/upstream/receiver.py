@@ -1,0 +1,45 @@
+"""What a connection tells of one response, and in which order.
+
+Any number of `interim_received`, one `head_received`, any number of `data_received`, and then
+exactly one of `response_ended` and `upstream_failed`; or `upstream_failed` at any point before.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.python.failure import Failure
+
+from ..http1 import Framing, ResponseHead
+from .errors import UpstreamError
+
+
+class Receiver(Protocol):
+    """Who waits for a response."""
+
+    def request_written(self) -> None:
+        """The request's body has been handed to the socket and is no longer held."""
+
+    def upload_paused(self) -> None:
+        """The socket takes no more of a body that is still coming; `send_more` no more for now."""
+
+    def upload_resumed(self) -> None:
+        """The socket takes more of it."""
+
+    def interim_received(self, head: ResponseHead) -> None:
+        """An interim response (1xx other than 101) came."""
+
+    def head_received(self, head: ResponseHead, framing: Framing) -> None:
+        """The final response's head came."""
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the body came, out of their framing."""
+
+    def response_ended(self) -> None:
+        """The body is whole."""
+
+    def upstream_failed(self, error: UpstreamError) -> None:
+        """The response will not come, or not whole."""
+
+    def bug_found(self, failure: Failure) -> None:
+        """One of the calls above raised."""

@@ -65,6 +65,7 @@ class GatewayService(Service):
         self._instance = f"{socket.gethostname()}-{os.getpid()}"
         self._accepting = True
         self._drain_now = False
+        self._signalled = False
         self._ports: list[IListeningPort] = []
         self._demo_port: IListeningPort | None = None
         self._sites: list[GatewaySite] = []
@@ -163,6 +164,9 @@ class GatewayService(Service):
 
     def _install_signals(self) -> None:
         """Let the second signal of a kind end the drain that the first one began."""
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            # Nothing to reload in one process, and no reason to die of a closed terminal.
+            signal.signal(signal.SIGHUP, lambda *_: None)
         for number in (signal.SIGTERM, signal.SIGINT):
             first = signal.getsignal(number)
             if callable(first):
@@ -172,7 +176,8 @@ class GatewayService(Service):
         self, first: Callable[[int, FrameType | None], object]
     ) -> Callable[[int, FrameType | None], None]:
         def handler(number: int, frame: FrameType | None) -> None:
-            if self._accepting:
+            if not self._signalled:
+                self._signalled = True
                 first(number, frame)
             else:
                 self._reactor.callFromThread(self._end_drain)

@@ -33,7 +33,7 @@ from ..upstream.pool import Pool
 from .completion import completion_chain
 from .deadlines import Deadlines, Moments
 from .farewell import take_leave
-from .forward import OWN_STREAM_HEAD, request_head, response_pairs
+from .forward import NO_LENGTH, OWN_STREAM_HEAD, request_head, response_pairs
 from .keepalive import Keepalive
 from .life import Body as BodyState
 from .life import Circumstances, Ending, Kind, Life, Signal
@@ -195,7 +195,7 @@ class Exchange:
     def interim_received(self, head: ResponseHead) -> None:
         """Pass an interim response on; 100 answers an expectation that was never passed on."""
         if head.status != 100 and not self._began_stream:
-            self._request.send_interim(head.status, head.reason, head.fields.end_to_end())
+            self._request.send_interim(head.status, head.reason, head.fields.end_to_end(NO_LENGTH))
 
     def head_received(self, head: ResponseHead, framing: Framing) -> None:
         """The upstream has answered: pass its head on, or find out what to tell instead."""
@@ -402,5 +402,4 @@ def _is_event_stream(head: ResponseHead, method: bytes) -> bool:
 
 
 def _is_coded(head: ResponseHead) -> bool:
-    coding = head.fields.get(b"content-encoding")
-    return coding is not None and coding.lower() != b"identity"
+    return bool(set(head.fields.elements(b"content-encoding")) - {b"identity"})

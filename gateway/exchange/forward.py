@@ -17,7 +17,7 @@ Pairs = list[tuple[bytes, bytes]]
 
 _REFRAMED: Final = frozenset({b"host", b"content-length", b"expect", b"accept-encoding"})
 _CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key"})
-_LENGTH: Final = frozenset({b"content-length"})
+NO_LENGTH: Final = frozenset({b"content-length"})
 
 #: The head of an event stream that the gateway begins before the upstream has answered.  Without
 #: X-Accel-Buffering nginx would collect what is meant to be heard at once.
@@ -72,7 +72,7 @@ def response_pairs(
     event may have to be added.
     """
     if is_event_stream:
-        return head.fields.end_to_end(_LENGTH), CHUNKED
-    if framing.kind in (FramingKind.CHUNKED, FramingKind.UNTIL_CLOSE):
-        return head.fields.end_to_end(_LENGTH), framing
+        return head.fields.end_to_end(NO_LENGTH), CHUNKED
+    if framing.kind in (FramingKind.CHUNKED, FramingKind.UNTIL_CLOSE) or head.status == 204:
+        return head.fields.end_to_end(NO_LENGTH), framing  # RFC 9110, 8.6: a 204 has none
     return head.fields.end_to_end(), framing

@@ -108,8 +108,9 @@ class EventRelay:
     def upstream_ended(self) -> None:
         """The body is whole as HTTP goes; is it as the dialect goes?"""
         self._tail = self.scanner.finish()
-        if self._tail:
-            # A last event whose blank line was left out still counts for the meter.
+        if self._tail.startswith(b"data: [DONE]"):
+            # Some servers leave out the blank line behind it.  No other unfinished event counts:
+            # no client dispatches it, so it cannot be what makes a stream whole.
             self.meter.feed(self._tail + b"\n\n")
         self.meter.end()
 

@@ -40,7 +40,7 @@ def classify(failure: Failure, *, established: bool) -> UpstreamError:
     if established and isinstance(reason, error.ConnectionDone):
         return UpstreamError(ErrorCode.RESET, "the upstream closed the connection")
     if established:
-        return UpstreamError(ErrorCode.RESET, f"the connection was lost: {reason}")
+        return UpstreamError(ErrorCode.RESET, "the upstream's connection was reset")
     return UpstreamError(ErrorCode.CONNECT_FAILED, f"no connection could be made: {reason}")
 
 

@@ -140,7 +140,7 @@ class Run:
             up.lose()
         elif action == "malformed" and self.flooded:
             up.deliver(b"zz\r\n")
-        elif action == "raise" and self.sent < len(self.wire) and self.sent > len(SSE_HEAD):
+        elif action == "raise" and len(SSE_HEAD) < self.sent < len(self.wire) - len(LAST) - 2:
             (exchange,) = self.world.services.running
             relay = exchange._relay
             assert relay is not None

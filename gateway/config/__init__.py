@@ -1,10 +1,10 @@
 """The gateway's configuration: an INI file in, frozen and typed objects out, or every problem.
 
 The layers, from the file upwards: `ini` (text to entries with lines), `values`, `url`, `endpoint`,
-`secret` and `matching` (one value each), `schema` (which keys there are), `tables` (the schema
-applied), `checks` (what sections mean together), `build` (the objects of `model`).  None knows of
-sockets or of the reactor.  Called by the command line at start, and by everything that checks a
-file.
+`network`, `secret` and `matching` (one value each), `schema` (which keys there are), `tables` (the
+schema applied), `checks` (what sections mean together), `build` (the objects of `model`).  None
+knows of sockets or of the reactor.  Called by the command line at start, and by everything that
+checks a file.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from .build import build
 from .builtin import TEXT, with_demo
 from .ini import read
 from .model import (
+    Client,
     Config,
     Durability,
     Family,
@@ -25,6 +26,7 @@ from .model import (
     Ledger,
     LogFormat,
     Pattern,
+    Proxy,
     Route,
     Secret,
     Upstream,
@@ -34,6 +36,7 @@ from .problem import ConfigError, Problem, Report
 from .tables import read_tables
 
 __all__ = [
+    "Client",
     "Config",
     "ConfigError",
     "Durability",
@@ -44,6 +47,7 @@ __all__ = [
     "LogFormat",
     "Pattern",
     "Problem",
+    "Proxy",
     "Route",
     "Secret",
     "Upstream",

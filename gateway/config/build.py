@@ -13,10 +13,10 @@ from types import MappingProxyType
 from typing import Any
 
 from .checks import check
-from .model import Config, Gateway, Ledger, Pattern, Route, Secret, Upstream
+from .model import Client, Config, Gateway, Ledger, Pattern, Route, Secret, Upstream
 from .problem import BadValue, Report, listed, nearest
 from .schema import MATCHING, POLICY, SECTIONS
-from .secret import default_key_header, resolve
+from .secret import default_key_header, digest_of, resolve
 from .tables import Table
 
 
@@ -40,6 +40,7 @@ def build(
         for name, table in named.items()
         if (upstream := _upstream(table, environ, report))
     }
+    clients = _clients([table for table in tables if table.kind == "client"], environ, report)
     routes = [
         route
         for table in tables
@@ -56,6 +57,7 @@ def build(
         gateway=gateway,
         ledger=_ledger(ledger_table, gateway.state_dir),
         upstreams=MappingProxyType(upstreams),
+        clients=clients,
         routes=tuple(routes),
         defaults=MappingProxyType(dict(defaults.explicit)),
     )
@@ -117,21 +119,42 @@ def _ledger(table: Table, state_dir: Path) -> Ledger:
 def _upstream(table: Table, environ: Mapping[str, str], report: Report) -> Upstream | None:
     """An upstream, or None if what it cannot be without was reported."""
     fields = _fields(table)
-    fields["api_key"] = _secret(table, environ, report)
+    fields["api_key"] = _secret(table, "api_key", environ, report)
     if fields["url"] is None or fields["family"] is None:
         return None
     fields["api_key_header"] = fields["api_key_header"] or default_key_header(fields["family"])
     return Upstream(name=table.name, **fields)
 
 
-def _secret(table: Table, environ: Mapping[str, str], report: Report) -> Secret | None:
-    reference = table["api_key"]
+def _clients(
+    tables: Sequence[Table], environ: Mapping[str, str], report: Report
+) -> tuple[Client, ...]:
+    """The clients that have a sound key, no two of them the same one."""
+    first: dict[bytes, Table] = {}
+    for table in tables:
+        digest = table["key_sha256"]
+        if key := _secret(table, "key", environ, report):
+            digest = digest_of(key)
+        if digest is None:
+            continue
+        other = first.setdefault(digest, table)
+        if other is not table:
+            what = (
+                f"[{other.title}] on line {other.line} has the same key, "
+                "give each client a key of its own"
+            )
+            table.report(report, "key" if key else "key_sha256", what)
+    return tuple(Client(table.name, digest) for digest, table in first.items())
+
+
+def _secret(table: Table, key: str, environ: Mapping[str, str], report: Report) -> Secret | None:
+    reference = table[key]
     if reference is None:
         return None
     try:
         return resolve(reference, environ)
     except BadValue as error:
-        table.report(report, "api_key", str(error))
+        table.report(report, key, str(error))
         return None
 
 

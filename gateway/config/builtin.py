@@ -29,20 +29,45 @@ dialect = gemini
 path = /v1/messages/*
 upstream = anthropic
 
+# The APIs take files of 512 MB and batches of 256 MB.
+[route batches]
+path = /v1/messages/batches/*
+upstream = anthropic
+max_body = 512MiB
+
 [route openai]
 path =
     /v1/chat/completions/*
     /v1/completions/*
     /v1/responses/*
     /v1/embeddings/*
+upstream = openai
+
+[route uploads]
+path =
+    /v1/files/*
+    /v1/uploads/*
     /v1/audio/*
 upstream = openai
+max_body = 512MiB
+
+[route anthropic-files]
+path = /v1/files/*
+header = anthropic-version
+upstream = anthropic
+max_body = 512MiB
 
 # Images are silent until they are whole, for longer than many clients wait.
 [route images]
 path = /v1/images/*
 upstream = openai
 keepalive = immediate
+
+[route image-uploads]
+path = /v1/images/edits/* /v1/images/variations/*
+upstream = openai
+keepalive = immediate
+max_body = 512MiB
 
 [route models]
 path = /v1/models/*

@@ -25,7 +25,11 @@ def check(tables: Sequence[Table], gateway: Table, report: Report) -> None:
         gateway.report(report, "", what)
     for upstream in upstreams:
         _check_ca(upstream, report)
-    _check_open_relay(gateway, upstreams, report)
+    clients = [table for table in tables if table.kind == "client"]
+    for client in clients:
+        _check_client(client, report)
+    if not clients:
+        _check_open_relay(gateway, upstreams, report)
     _check_patterns(routes, report)
     for route in routes:
         _check_strip_prefix(route, report)
@@ -59,6 +63,16 @@ def _check_ca(upstream: Table, report: Report) -> None:
         upstream.report(report, "ca", what)
 
 
+def _check_client(client: Table, report: Report) -> None:
+    """A client has one key: two would be one too many to revoke, none would be a guess."""
+    given = [key for key in ("key", "key_sha256") if key in client.lines]
+    if not given:
+        what = "the client's key is missing, write key = env:NAME or key_sha256 = DIGEST"
+        client.report(report, "", what)
+    elif len(given) == 2:
+        client.report(report, "key_sha256", "key is given as well, keep one of the two")
+
+
 def _check_open_relay(gateway: Table, upstreams: Sequence[Table], report: Report) -> None:
     """A key of the gateway's own must not be anybody's to spend."""
     if all(parse_endpoint(text).local for text in gateway["listen"]):
@@ -66,8 +80,9 @@ def _check_open_relay(gateway: Table, upstreams: Sequence[Table], report: Report
     for upstream in upstreams:
         if "api_key" in upstream.lines:
             what = (
-                "clients beyond this machine could spend this key (see listen), "
-                "listen on loopback only (interface=127.0.0.1) or leave api_key out"
+                "whoever reaches the gateway could spend this key (see listen), add a "
+                "[client NAME] section for each client or listen on loopback only "
+                "(interface=127.0.0.1)"
             )
             upstream.report(report, "api_key", what)
 

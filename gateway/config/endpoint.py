@@ -63,6 +63,11 @@ class Endpoint:
         return bool(interface) and ipaddress.ip_address(interface).is_loopback
 
     @property
+    def loopback(self) -> str | None:
+        """The loopback address that is listened on, ``localhost`` being one; else None."""
+        return None if self.kind == "unix" or not self.local else self.arguments["interface"]
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """The certificates and keys that listening will read."""
         return tuple(Path(self.arguments[name]) for name in _FILES if name in self.arguments)

@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+#: Whoever is believed about the clients behind it: peers in a network, or on a Unix socket.
+Proxy = IPv4Network | IPv6Network | Literal["unix"]
 
 
 class Family(StrEnum):
@@ -103,6 +107,14 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
+class Client:
+    """``[client NAME]``: somebody who may use the gateway; the name is the row's ``tenant``."""
+
+    name: str
+    digest: bytes = field(repr=False)  #: SHA-256 of the client's key, which itself is not kept
+
+
+@dataclass(frozen=True, slots=True)
 class Pattern:
     """One path pattern: ``*`` is any run within a segment, a trailing ``/*`` any rest."""
 
@@ -127,6 +139,7 @@ class Route:
     total_timeout: float | None = None
     client_write_timeout: float | None = 60.0
     max_body: int = 32 * 1024 * 1024
+    inspect_limit: int = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +148,19 @@ class Gateway:
 
     listen: tuple[str, ...]
     state_dir: Path
+    trusted_proxies: tuple[Proxy, ...] = ()
+    #: In lower case, IPv6 addresses in brackets; None: what is right for each listener.
+    allowed_hosts: tuple[str, ...] | None = None
     drain_timeout: float = 600.0
     demo: bool = False
     max_streams: int = 10_000
     max_buffered: int = 256 * 1024 * 1024
+    max_head: int = 64 * 1024
+    max_headers: int = 200
+    client_head_timeout: float = 15.0
+    client_idle_timeout: float = 75.0
+    client_body_grace: float = 10.0
+    client_body_rate: int = 1024  #: bytes per second; 0 is ``off``
     log: LogFormat = LogFormat.AUTO
 
 
@@ -158,6 +180,7 @@ class Config:
     gateway: Gateway
     ledger: Ledger
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
+    clients: tuple[Client, ...] = ()
     routes: tuple[Route, ...] = ()
     #: What ``[defaults]`` says, by the names of `Route`'s fields; what it leaves out is not there.
     defaults: Mapping[str, Any] = field(default_factory=dict)

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-#: Longer values are not repeated in a problem: keys of APIs are long, useful quotations short.
+#: Longer values are not repeated in a problem: keys of APIs are long, useful quotations short, and
+#: no key of the schema is longer.
 _SHOWN = 20
 
 
@@ -54,6 +55,8 @@ class Report:
 
     def add(self, line: int, section: str, key: str, what: str) -> None:
         """Note one problem; nothing is raised, so that all the others are found too."""
+        if len(key) > _SHOWN:  # no key of any section: a pasted secret may end in "=", too
+            key = ""
         self._problems.append(Problem(self._file, line, section, key, what))
 
     def raise_problems(self) -> None:

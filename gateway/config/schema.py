@@ -7,46 +7,16 @@ reference; its value then reaches the model by the key's name, or by `Key.field`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
-from . import matching, secret, url, values
+from . import matching, network, secret, url, values
 from .endpoint import listener
+from .key import Key, one
 from .model import Durability, Family, KeepaliveMode, LogFormat
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key: how its value is read, and what it is if the file does not say.
-
-    A key without `default` is absent by default, or worked out from others; `example` then shows
-    what it looks like.  A key with `many` takes several lines; its parser reads one of them to a
-    tuple, and its value is all of these together.
-    """
-
-    parse: Callable[[str], Any]
-    doc: str
-    default: str | None = None
-    example: str | None = None
-    required: bool = False
-    many: bool = False
-    field: str | None = None  #: the model's name for it, where it is another
-
-    @property
-    def default_value(self) -> Any:
-        """The parsed default, or None."""
-        return None if self.default is None else self.parse(self.default)
-
-
-def _one(parse: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
-    """A parser of one line for a key with `many`, from a parser of one value."""
-    return lambda text: (parse(text),)
-
 
 _GATEWAY = {
     "listen": Key(
-        _one(listener),
+        one(listener),
         "Where clients connect: Twisted endpoint strings, several on lines of their own.",
         default="tcp:8080:interface=127.0.0.1",
         many=True,
@@ -56,6 +26,23 @@ _GATEWAY = {
         "Where the gateway keeps its files. Without it: $STATE_DIRECTORY (which systemd sets), "
         "else $XDG_STATE_HOME/gateway, else ~/.local/state/gateway.",
         example="/var/lib/gateway",
+    ),
+    "trusted_proxies": Key(
+        network.proxies,
+        "Proxies in front of the gateway whose X-Forwarded-For, -Proto and -Host are believed: "
+        "addresses and networks with white space between, and unix for what comes through a Unix "
+        "socket. off: none, and these headers of a client's are replaced.",
+        default="off",
+        many=True,
+    ),
+    "allowed_hosts": Key(
+        network.hosts,
+        "Which hosts a request may name in its Host header, white space between, without ports; "
+        "*.example.org is every name below it, * is any. Others are refused, so that no web page "
+        "can reach the gateway through a name of its own. Without it: localhost, 127.0.0.1 and "
+        "[::1] where the gateway listens on loopback, any elsewhere.",
+        example="localhost llm.example.org",
+        many=True,
     ),
     "drain_timeout": Key(
         values.duration_or(0.0, "10ms", "24h"),
@@ -76,6 +63,37 @@ _GATEWAY = {
         values.size("64KiB", "1TiB"),
         "How much of request bodies may be held in memory, all requests together.",
         default="256MiB",
+    ),
+    "max_head": Key(
+        values.size("4KiB", "1MiB"),
+        "The largest head of a request, all its headers together; a larger one is answered 431.",
+        default="64KiB",
+    ),
+    "max_headers": Key(
+        values.integer(10, 10_000),
+        "How many headers a request may have; one with more is answered 431.",
+        default="200",
+    ),
+    "client_head_timeout": Key(
+        values.duration("10ms", "10m", instead_of_off="write the longest wait, up to 10m"),
+        "How long a client may take to send the head of a request, from its first byte on.",
+        default="15s",
+    ),
+    "client_idle_timeout": Key(
+        values.duration("10ms", "24h", instead_of_off="write the longest wait, up to 24h"),
+        "How long a client's connection is kept open between two requests.",
+        default="75s",
+    ),
+    "client_body_rate": Key(
+        values.size_or_off("1", "1GiB"),
+        "How much of a request's body a client has to send each second, taken over the whole "
+        "body and from client_body_grace on; one that is slower is answered 408. off: any pace.",
+        default="1KiB",
+    ),
+    "client_body_grace": Key(
+        values.duration("10ms", "1h", instead_of_off="write client_body_rate = off for any pace"),
+        "How long a client may take before its pace is looked at.",
+        default="10s",
     ),
     "log": Key(
         values.choice(LogFormat),
@@ -149,6 +167,12 @@ POLICY: Mapping[str, Key] = {
         "The largest request body; a larger one is answered 413.",
         default="32MiB",
     ),
+    "inspect_limit": Key(
+        values.size("1KiB", "1GiB"),
+        "The largest request body that is looked into; a larger one, where max_body allows it, is "
+        "passed on as it is: without its model in the ledger and without keepalives.",
+        default="32MiB",
+    ),
 }
 
 _UPSTREAM = {
@@ -171,7 +195,7 @@ _UPSTREAM = {
         secret.reference,
         "The gateway's own key for this API, which replaces the client's. Never the key itself: "
         "env:NAME, file:/path or credential:NAME (systemd's LoadCredential=). Without it the "
-        "client's credential passes through.",
+        "client's credential passes through, unless there are [client NAME] sections.",
         example="env:OPENAI_API_KEY",
     ),
     "api_key_header": Key(
@@ -199,6 +223,21 @@ _UPSTREAM = {
         values.duration("10ms", "10m", instead_of_off="write the longest wait, up to 10m"),
         "How long connecting may take, the TLS handshake included.",
         default="10s",
+    ),
+}
+
+_CLIENT = {
+    "key": Key(
+        secret.reference,
+        "Where the client's key is, which it sends as it would send one of the API's: "
+        "env:NAME, file:/path or credential:NAME.",
+        example="env:TEAM_A_KEY",
+    ),
+    "key_sha256": Key(
+        secret.sha256_digest,
+        "In place of key: its SHA-256 digest in hexadecimal, which nobody can send as a key; "
+        "printf %s KEY | sha256sum prints it.",
+        example="d3ea2399c54702773895d837607cb1b7df1090a4781d620cde0142bbf6d2d999",
     ),
 }
 
@@ -237,12 +276,13 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
     "gateway": _GATEWAY,
     "ledger": _LEDGER,
     "defaults": POLICY,
+    "client": _CLIENT,
     "upstream": _UPSTREAM,
     "route": {**MATCHING, **POLICY},
 }
 
 #: The kinds whose header has a name after it, of which there can be several.
-NAMED = frozenset({"upstream", "route"})
+NAMED = frozenset({"client", "upstream", "route"})
 
 
 def title(kind: str) -> str:

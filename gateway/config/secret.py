@@ -6,6 +6,7 @@ here repeats anything of the value that was written, because people paste keys i
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ _RIGHT = "write env:NAME, file:/path or credential:NAME"
 #: What a header may carry without quoting or folding, and what no key of any API goes beyond.
 _CONTENT = re.compile(r"[!-~]+")
 _LONGEST = 16 * 1024
+
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 
 _KEY_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:: ?[A-Za-z][A-Za-z-]{0,19})?")
 
@@ -85,6 +88,21 @@ def _read(path: Path) -> str:
         raise BadValue(
             f"the secret's file cannot be read ({error.strerror}), make it readable or name another"
         ) from None
+
+
+def sha256_digest(text: str) -> bytes:
+    """The digest that 64 hexadecimal digits write; raises `BadValue`."""
+    if not _SHA256.fullmatch(text):
+        raise BadValue(
+            "not a SHA-256 digest, and a key itself never goes into a file, write the 64 "
+            "hexadecimal digits that `printf %s KEY | sha256sum` prints"
+        )
+    return bytes.fromhex(text)
+
+
+def digest_of(key: Secret) -> bytes:
+    """What is kept of a client's key."""
+    return hashlib.sha256(key.reveal().encode("ascii")).digest()
 
 
 def key_header(text: str) -> str:

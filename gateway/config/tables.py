@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .ini import Entry, Section
+from .key import Key
 from .problem import BadValue, Report, listed, nearest
-from .schema import NAMED, SECTIONS, Key, title
+from .schema import NAMED, SECTIONS, title
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

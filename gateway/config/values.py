@@ -35,7 +35,7 @@ def duration(low: str, high: str, *, instead_of_off: str) -> Callable[[str], flo
     ranged = _ranged(seconds, low, high)
 
     def parse(text: str) -> float:
-        if _is_off(text):
+        if is_off(text):
             raise BadValue(f"{shown(text)} is not possible here, {instead_of_off}")
         return ranged(text)
 
@@ -47,7 +47,7 @@ def duration_or(off: T, low: str, high: str) -> Callable[[str], float | T]:
     ranged = _ranged(seconds, low, high, also=" or off")
 
     def parse(text: str) -> float | T:
-        return off if _is_off(text) else ranged(text)
+        return off if is_off(text) else ranged(text)
 
     return parse
 
@@ -70,7 +70,7 @@ def size(low: str, high: str) -> Callable[[str], int]:
     ranged = _ranged(byte_count, low, high)
 
     def parse(text: str) -> int:
-        if _is_off(text):
+        if is_off(text):
             raise BadValue(f"{shown(text)} is not possible here, write a size up to {high}")
         return ranged(text)
 
@@ -92,6 +92,16 @@ def byte_count(text: str) -> int:
     return int(found["number"]) * _BYTES[unit]
 
 
+def size_or_off(low: str, high: str) -> Callable[[str], int]:
+    """A parser for sizes from `low` to `high`, in bytes; ``off`` and ``0`` give 0."""
+    ranged = _ranged(byte_count, low, high, also=" or off")
+
+    def parse(text: str) -> int:
+        return 0 if is_off(text) else ranged(text)
+
+    return parse
+
+
 def integer(low: int, high: int) -> Callable[[str], int]:
     """A parser for whole numbers from `low` to `high`."""
 
@@ -105,7 +115,7 @@ def integer(low: int, high: int) -> Callable[[str], int]:
 
 def switch(text: str) -> bool:
     """``on`` or ``off``."""
-    if text != "on" and not _is_off(text):
+    if text != "on" and not is_off(text):
         raise BadValue(f"{shown(text)} is neither of the two, write on or off")
     return text == "on"
 
@@ -115,7 +125,7 @@ def choice(kind: type[E]) -> Callable[[str], E]:
     names = [member.value for member in kind]
 
     def parse(text: str) -> E:
-        meant = "off" if _is_off(text) else text
+        meant = "off" if is_off(text) else text
         if meant not in names:
             raise BadValue(f"{shown(text)} is unknown, write {listed(names)}")
         return kind(meant)
@@ -130,7 +140,8 @@ def absolute_path(text: str) -> Path:
     return Path(text)
 
 
-def _is_off(text: str) -> bool:
+def is_off(text: str) -> bool:
+    """Whether a value says that something is turned off."""
     return text in ("off", "0")
 
 

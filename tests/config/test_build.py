@@ -6,6 +6,7 @@ import dataclasses
 import subprocess
 import sys
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,15 @@ drain_timeout = off
 demo = on
 max_streams = 5
 max_buffered = 1MiB
+trusted_proxies = 10.0.0.0/8
+    unix
+allowed_hosts = localhost *.example.com
+max_head = 16KiB
+max_headers = 50
+client_head_timeout = 5s
+client_idle_timeout = 1m
+client_body_grace = 2s
+client_body_rate = off
 log = systemd
 
 [ledger]
@@ -77,6 +87,14 @@ upstream = own
         demo=True,
         max_streams=5,
         max_buffered=1024**2,
+        trusted_proxies=(ip_network("10.0.0.0/8"), "unix"),
+        allowed_hosts=("localhost", "*.example.com"),
+        max_head=16 * 1024,
+        max_headers=50,
+        client_head_timeout=5.0,
+        client_idle_timeout=60.0,
+        client_body_grace=2.0,
+        client_body_rate=0,
         log=LogFormat.SYSTEMD,
     )
     assert (config.ledger.path, config.ledger.durability) == (
@@ -188,6 +206,17 @@ def test_keepalives_are_switched_off_by_off_and_by_0(word: str, read: Read) -> N
     """K6: 0/off disables."""
     config = read(f"{UPSTREAM}[defaults]\nkeepalive = {word}")
     assert [route.keepalive for route in config.routes] == [KeepaliveMode.OFF]
+
+
+def test_a_route_can_look_into_less_than_it_takes(read: Read) -> None:
+    config = read(
+        f"{UPSTREAM}[defaults]\ninspect_limit = 1MiB\n"
+        "[route r]\npath = /x\nupstream = a\nmax_body = 1GiB"
+    )
+    assert [(r.max_body, r.inspect_limit) for r in config.routes] == [
+        (1024**3, 1024**2),
+        (32 * 1024**2, 1024**2),
+    ]
 
 
 def test_every_upstream_has_a_prefix_route_with_the_policy_of_defaults(read: Read) -> None:

@@ -21,8 +21,8 @@ ROUTE = UPSTREAM + "[route r]\npath = /x\nupstream = a\n"
 BAD = {
     "unknown section": (
         UPSTREAM + "[foo]\nbar = 1",
-        "5: [foo]: unknown section, write [gateway], [ledger], [defaults], [upstream NAME] "
-        "or [route NAME]",
+        "5: [foo]: unknown section, write [gateway], [ledger], [defaults], [client NAME], "
+        "[upstream NAME] or [route NAME]",
     ),
     "misspelt section": (
         UPSTREAM + "[Gatway]\nanything = 1",
@@ -160,6 +160,32 @@ BAD = {
         "10: [route s] path: [route r] on line 5 has /x already, keep one of the two or tell them "
         "apart by a header",
     ),
+    "client without a key": (
+        UPSTREAM + "[client c]",
+        "5: [client c]: the client's key is missing, write key = env:NAME or key_sha256 = DIGEST",
+    ),
+    "client with two keys": (
+        UPSTREAM + f"[client c]\nkey_sha256 = {'0' * 64}\nkey = env:HOME",
+        "6: [client c] key_sha256: key is given as well, keep one of the two",
+    ),
+    "client without a name": (
+        UPSTREAM + f"[client]\nkey_sha256 = {'0' * 64}",
+        "5: [client]: the name is missing, write [client NAME]",
+    ),
+    "client with a name that no log can show": (
+        UPSTREAM + f"[client team a]\nkey_sha256 = {'0' * 64}",
+        "5: [client team a]: not a valid name, write letters, digits, dots, dashes and "
+        "underscores only",
+    ),
+    "client with a name that is too long": (
+        UPSTREAM + f"[client {'a' * 65}]\nkey_sha256 = {'0' * 64}",
+        f"5: [client {'a' * 65}]: not a valid name, write letters, digits, dots, dashes and "
+        "underscores only",
+    ),
+    "the same proxy twice": (
+        UPSTREAM + "[gateway]\ntrusted_proxies = 10.0.0.1 10.0.0.1/32",
+        "6: [gateway] trusted_proxies: this stands here twice, write it once",
+    ),
     "prefix that is not in the patterns": (
         UPSTREAM + "[route r]\npath = /x/* /xy/z\nupstream = a\nstrip_prefix = /x",
         "8: [route r] strip_prefix: /xy/z does not begin with it, write a prefix that every "
@@ -228,6 +254,9 @@ def test_many_problems_are_all_told_in_the_order_of_their_lines(problems: Proble
         ("client_write_timeout", "25h"),
         ("max_body", "0"),
         ("max_body", "2000TiB"),
+        ("inspect_limit", "off"),
+        ("inspect_limit", "1023"),
+        ("inspect_limit", "2GiB"),
     ],
 )
 @pytest.mark.parametrize("section", ["[defaults]", "[route r]\npath = /x\nupstream = a"])
@@ -247,6 +276,17 @@ def test_a_policy_out_of_range_is_refused(
         ("gateway", "max_streams", "1000001"),
         ("gateway", "max_buffered", "1KiB"),
         ("gateway", "max_buffered", "off"),
+        ("gateway", "max_head", "4095"),
+        ("gateway", "max_head", "2MiB"),
+        ("gateway", "max_headers", "9"),
+        ("gateway", "max_headers", "10001"),
+        ("gateway", "client_head_timeout", "off"),
+        ("gateway", "client_head_timeout", "11m"),
+        ("gateway", "client_idle_timeout", "off"),
+        ("gateway", "client_idle_timeout", "25h"),
+        ("gateway", "client_body_grace", "off"),
+        ("gateway", "client_body_grace", "2h"),
+        ("gateway", "client_body_rate", "2GiB"),
         ("upstream b", "pool_size", "100001"),
         ("upstream b", "pool_idle_timeout", "2h"),
         ("upstream b", "connect_timeout", "off"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gateway.config import Config
+from gateway.config import Client, Config
 from gateway.config.model import Family
 from gateway.config.secret import default_key_header, reference
 
@@ -113,6 +115,11 @@ def test_a_secret_that_no_header_can_carry_is_refused_and_not_repeated(
 @pytest.mark.parametrize(
     "line",
     [
+        "[client c]\nkey = {}",
+        "[client c]\nkey_sha256 = {}",
+        "[client c]\n{} = 1",
+        "[gateway]\nallowed_hosts = {}!",
+        "[gateway]\ntrusted_proxies = {}",
         "url = https://user:{}@h",
         "url = https://h/?key={}",
         "url = {}",
@@ -128,6 +135,8 @@ def test_a_secret_that_no_header_can_carry_is_refused_and_not_repeated(
         "pool_size = {}",
         "connect_timeout = {}",
         "{}",
+        "{}=",
+        "url = http://h\n{} = 1\n[gateway]",
         "Authorization: Bearer {}",
         "[ledger]\nurl = postgresql://gateway:{}@db/ledger",
         "[defaults]\nmax_body = {}",
@@ -141,6 +150,60 @@ def test_a_key_in_the_wrong_place_is_not_repeated(line: str, problems: Problems)
     """H8: a key reaches no error, wherever it was pasted."""
     text = "[upstream a]\n" + line.replace("{}", CANARY)
     assert CANARY not in "\n".join(problems(text, {**HOME, "OK": "fine"}))
+
+
+CLIENT = "[client {0}]\nkey = env:{1}\n"
+
+
+def test_of_a_client_s_key_only_its_digest_is_kept(read: Read) -> None:
+    """H8: what is not there cannot be shown."""
+    digest = hashlib.sha256(CANARY.encode()).digest()
+    config = read(UPSTREAM + CLIENT.format("c", "THE_KEY"), {**HOME, "THE_KEY": CANARY})
+    assert config.clients == (Client("c", digest),)
+    assert CANARY not in repr(config)
+    assert repr(digest) not in repr(config)
+
+
+@pytest.mark.parametrize("case", [str.lower, str.upper])
+def test_a_client_s_key_can_be_given_as_its_digest(case: Callable[[str], str], read: Read) -> None:
+    written = case(hashlib.sha256(CANARY.encode()).hexdigest())
+    by_digest = read(f"{UPSTREAM}[client c]\nkey_sha256 = {written}")
+    by_key = read(UPSTREAM + CLIENT.format("c", "THE_KEY"), {**HOME, "THE_KEY": CANARY})
+    assert by_digest.clients == by_key.clients
+
+
+@pytest.mark.parametrize("value", ["ab" * 31, "ab" * 33, "ag" * 32, CANARY])
+def test_what_is_no_digest_is_refused_and_not_repeated(value: str, problems: Problems) -> None:
+    """H8: it may be the key."""
+    assert problems(f"{UPSTREAM}[client c]\nkey_sha256 = {value}") == [
+        "gateway.ini:6: [client c] key_sha256: not a SHA-256 digest, and a key itself never goes "
+        "into a file, write the 64 hexadecimal digits that `printf %s KEY | sha256sum` prints"
+    ]
+
+
+def test_two_clients_with_one_key_are_refused_without_showing_it(problems: Problems) -> None:
+    """H8: a key reaches no error."""
+    digest = hashlib.sha256(CANARY.encode()).hexdigest()
+    text = (
+        UPSTREAM
+        + CLIENT.format("c", "ONE")
+        + CLIENT.format("d", "TWO")
+        + f"[client e]\nkey_sha256 = {digest}\n"
+        + CLIENT.format("f", "OTHER")
+    )
+    environ = {**HOME, "ONE": CANARY, "TWO": CANARY, "OTHER": "another"}
+    what = "[client c] on line 5 has the same key, give each client a key of its own"
+    assert problems(text, environ) == [
+        f"gateway.ini:8: [client d] key: {what}",
+        f"gateway.ini:10: [client e] key_sha256: {what}",
+    ]
+
+
+def test_a_client_s_key_that_is_not_there_is_told(problems: Problems) -> None:
+    assert problems(UPSTREAM + CLIENT.format("c", "NOWHERE")) == [
+        "gateway.ini:6: [client c] key: the environment variable is not set, set it or write "
+        "file:/path"
+    ]
 
 
 def test_a_secret_is_not_shown_by_anything_that_holds_it(read: Read) -> None:
@@ -192,8 +255,9 @@ def test_a_key_that_anyone_could_spend_is_refused(listen: str, problems: Problem
     """H8: no open relay."""
     text = f"{KEY.format('env:THE_KEY')}[gateway]\nlisten = unix:/run/x\n  {listen}"
     assert problems(text, {**HOME, "THE_KEY": CANARY}) == [
-        "gateway.ini:4: [upstream a] api_key: clients beyond this machine could spend this key "
-        "(see listen), listen on loopback only (interface=127.0.0.1) or leave api_key out"
+        "gateway.ini:4: [upstream a] api_key: whoever reaches the gateway could spend this key "
+        "(see listen), add a [client NAME] section for each client or listen on loopback only "
+        "(interface=127.0.0.1)"
     ]
 
 
@@ -208,6 +272,13 @@ def test_a_wrong_reference_does_not_hide_that_anyone_could_spend_the_key(
 def test_a_key_is_fine_where_only_this_machine_can_spend_it(read: Read) -> None:
     text = f"{KEY.format('env:THE_KEY')}[gateway]\nlisten = tcp:80:interface=127.0.0.1\n  unix:/x"
     assert api_key(read(text, {**HOME, "THE_KEY": CANARY})) == CANARY
+
+
+def test_any_listener_is_fine_where_only_known_clients_can_spend_the_key(read: Read) -> None:
+    """H8: no open relay."""
+    text = f"{KEY.format('env:THE_KEY')}[gateway]\nlisten = tcp:80\n{CLIENT.format('c', 'OTHER')}"
+    config = read(text, {**HOME, "THE_KEY": CANARY, "OTHER": "theirs"})
+    assert [client.name for client in config.clients] == ["c"]
 
 
 def test_any_listener_is_fine_where_clients_bring_their_own_keys(read: Read) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from fractions import Fraction
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from gateway.config import KeepaliveMode, Pattern, Url
 from gateway.config import values as v
 from gateway.config.endpoint import parse_endpoint
 from gateway.config.matching import header_name, patterns, prefix
+from gateway.config.network import hosts, proxies
 from gateway.config.problem import BadValue
 from gateway.config.url import ledger_path, upstream_url
 
@@ -46,6 +48,9 @@ megabytes = v.size("1MiB", "1GiB")
         (megabytes, "32MiB", 32 * 1024**2),
         (megabytes, "1048576", 1024**2),
         (some, "100", 100),
+        (v.size_or_off("1KiB", "1MiB"), "2KiB", 2048),
+        (v.size_or_off("1KiB", "1MiB"), "off", 0),
+        (v.size_or_off("1KiB", "1MiB"), "0", 0),
         (v.switch, "on", True),
         (v.switch, "off", False),
         (v.switch, "0", False),
@@ -63,6 +68,13 @@ megabytes = v.size("1MiB", "1GiB")
         (patterns, "/v1/*  /a%2Fb/*:*", (Pattern("/v1/*"), Pattern("/a%2Fb/*:*"))),
         (header_name, "anthropic-version", "anthropic-version"),
         (prefix, "/team/a", "/team/a"),
+        (proxies, "off", ()),
+        (proxies, "10.0.0.5  fd00::1", (ip_network("10.0.0.5/32"), ip_network("fd00::1/128"))),
+        (proxies, "10.0.0.0/8 unix", (ip_network("10.0.0.0/8"), "unix")),
+        (proxies, "0.0.0.0/0 ::/0", (ip_network("0.0.0.0/0"), ip_network("::/0"))),
+        (hosts, "localhost LLM.Example.org", ("localhost", "llm.example.org")),
+        (hosts, "[::1] 0:0::2 127.0.0.1", ("[::1]", "[::2]", "127.0.0.1")),
+        (hosts, "* *.example.org my_service", ("*", "*.example.org", "my_service")),
     ],
 )
 def test_a_value_means_what_it_says(parse: Callable[[str], Any], text: str, value: object) -> None:
@@ -96,6 +108,35 @@ def test_a_value_means_what_it_says(parse: Callable[[str], Any], text: str, valu
         ),
         (megabytes, "1KiB", "'1KiB' is out of range, write 1MiB to 1GiB"),
         (megabytes, "off", "'off' is not possible here, write a size up to 1GiB"),
+        (
+            v.size_or_off("1KiB", "1MiB"),
+            "1",
+            "'1' is out of range, write 1KiB to 1MiB or off",
+        ),
+        (proxies, "proxy.example.org", "'proxy.example.org' is not an address, write one such as"),
+        (proxies, "10.0.0.1 10.0.0", "'10.0.0' is not an address"),
+        (proxies, "10.0.0.0/33", "'10.0.0.0/33' is not an address"),
+        (proxies, "off 10.0.0.1", "'off' is not an address"),
+        (
+            proxies,
+            "10.0.0.5/8",
+            "'10.0.0.5/8' names a machine and a network, write 10.0.0.0/8 for the latter",
+        ),
+        (
+            proxies,
+            "::ffff:10.0.0.0/104",
+            "'::ffff:10.0.0.0/104' is an IPv4 address inside of IPv6, write 10.0.0.0/8",
+        ),
+        (hosts, "a.example:8080", "'a.example:8080' is not a host, write a name or an address"),
+        (hosts, "http://a.example", "'http://a.example' is not a host"),
+        (hosts, "*.*.example", "'*.*.example' is not a host"),
+        (hosts, "a*", "'a*' is not a host"),
+        (hosts, "[localhost]", "'[localhost]' is not a host"),
+        (hosts, "[127.0.0.1]", "'[127.0.0.1]' is not a host"),
+        (hosts, "fe80::1%eth0", "'fe80::1%eth0' is not a host"),
+        (hosts, "127.1", "'127.1' is not a host"),
+        (hosts, "a..b", "'a..b' is not a host"),
+        (hosts, "bücher.example", "'bücher.example' is not a host"),
         (some, "ten", "'ten' is not a whole number, write 1 to 100"),
         (some, "0", "'0' is out of range, write 1 to 100"),
         (v.switch, "yes", "'yes' is neither of the two, write on or off"),
@@ -135,7 +176,7 @@ def test_a_size_that_is_written_in_a_unit_reads_as_itself(number: int, unit: str
 
 PARSERS: list[Callable[[str], Any]] = [
     timeout, after, megabytes, some, v.switch, mode, v.absolute_path, upstream_url, ledger_path,
-    patterns, header_name, prefix, parse_endpoint,
+    patterns, header_name, prefix, parse_endpoint, proxies, hosts,
 ]  # fmt: skip
 
 

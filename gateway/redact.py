@@ -1,0 +1,262 @@
+"""The one layer that takes secrets out of everything that people and files get to see.
+
+Two nets: the secrets that this process knows (the upstreams' keys, and the credential of the
+request at hand), in whatever text they turn up, and what looks like a credential: named as one
+(``x-api-key: …``, ``?key=…``), in the form of a vendor's keys (``sk-…``), or masked by somebody
+else, which leaves a part of it to be read.
+
+Redact before a text is cut to a length: half of a known secret is not known any more.  Redacting
+twice changes nothing.  Over-redaction is accepted where a text would have to be understood to
+avoid it.
+
+Who calls it: `redacting` wraps the process's log observer, tracebacks included; `Redactor.intent`
+and `Redactor.record` make what a row may hold; `Redactor.redact` is for every other text;
+`Redactor.mask` is for bytes of an upstream's that go on to a client.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+from twisted.logger import ILogObserver, LogEvent, formatEvent
+from zope.interface import implementer
+
+from .config.model import Config
+from .record import Intent, Record
+
+HIDDEN: Final = "[redacted]"
+
+#: Secrets with fewer characters are not searched for: what they are made of (``EMPTY``, ``ollama``,
+#: as servers without authentication are given) stands in many texts and protects nothing.
+SHORTEST: Final = 8
+
+#: Written the same everywhere.
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]+")
+
+# The parts of the patterns below.
+#
+# A value, up to what ends it in a header, a query, JSON, HTML or a repr, which may have its own
+# \r\n or \" behind it.  JSON may write / as \/.
+_CHARACTER: Final = r"(?:[^\s'\"&,;<>()\[\]{}\\]|\\/)"
+_VALUE: Final = rf"{_CHARACTER}+"
+# A key's start: not in the middle of a word, but right behind %3D or a repr's \n.
+_START: Final = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
+# What keys are made of, masked ones too (sk-ab***yz, sk-ab...yz), but for a sentence's last dot.
+_KEY: Final = r"(?:[\w*•…-]|\.(?=[\w*.]))"
+_SCHEME: Final = r"(?:bearer|basic|token|api-?key)"
+# What stands between a name and its value: ": ", "=", "': '", "\": \"", "', b'", "': [b'".
+_IS: Final = (
+    r"(?:\\?['\"]\s{0,4}[:=,]|\s{0,4}(?:provided\s{0,4}|is\s{0,4})?[:=])"
+    r"\s{0,4}(?!\[redacted)\[?+(?:b?\\?['\"])?+"
+)
+
+#: What has to be in a text, in lower case, for a pattern to be worth trying, the pattern, and what
+#: takes the place of a match.  All are linear in the text: it may be anybody's.
+_PATTERNS: Final[tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...]] = tuple(
+    (markers, re.compile(pattern, re.ASCII | flags), instead)
+    for markers, pattern, flags, instead in (
+        (  # a header, by name
+            ("authorization", "x-api-key", "x-goog-api-key"),
+            rf"((?:authorization|x-api-key|x-goog-api-key){_IS}(?:{_SCHEME}\s{{1,4}})?)"
+            rf"(?!{_SCHEME}(?![\w-])){_VALUE}",
+            re.IGNORECASE,
+            rf"\1{HIDDEN}",
+        ),
+        (  # a secret, by name, in any text; what follows has to look like one
+            ("key", "password", "secret", "access"),
+            rf"((?<![A-Za-z0-9])(?:api[ _-]?key|password|secret|access[ _-]?token){_IS})"
+            rf"(?={_CHARACTER}*[0-9*]|{_CHARACTER}{{16}}){_VALUE}",
+            re.IGNORECASE,
+            rf"\1{HIDDEN}",
+        ),
+        (
+            ("bearer",),
+            rf"(\bbearer\s{{1,4}})(?!(?:tokens?|auth\w*|realm|scheme|credentials?)\b){_VALUE}",
+            re.IGNORECASE,
+            rf"\1{HIDDEN}",
+        ),
+        (  # OpenAI, Anthropic, OpenRouter, DeepSeek and many more
+            ("sk-",),
+            rf"{_START}sk-{_KEY}{{4,}}",
+            0,
+            HIDDEN,
+        ),
+        (  # Google (three kinds), OpenAI's sessions, Bedrock, Groq, Cerebras, xAI, Perplexity,
+            # Hugging Face, Replicate, NVIDIA, Fireworks; and JSON Web Tokens
+            ("aiza", "aq.", "ya29.", "sess-", "absk", "gsk_", "csk-", "xai-", "pplx-", "hf_", "r8_",
+             "nvapi-", "fw_", "eyj"),
+            rf"{_START}(?:AIza|AQ\.|ya29\.|sess-|ABSK|gsk_|csk-|xai-|pplx-|hf_|r8_|nvapi-|fw_|eyJ)"
+            rf"{_KEY}{{16,}}",
+            0,
+            HIDDEN,
+        ),
+        (  # AWS Signature Version 4
+            ("signature=",),
+            r"(\bsignature=)[0-9a-f]{32,}",
+            re.IGNORECASE,
+            rf"\1{HIDDEN}",
+        ),
+        (
+            ("key=", "token="),
+            rf"([?&;](?:key|api[_-]?key|access[_-]?token|token)=){_VALUE}",
+            re.IGNORECASE,
+            rf"\1{HIDDEN}",
+        ),
+        (  # user and password in a URL
+            ("://",),
+            r"(://)[^\s/@'\"<>\[\]]+@",
+            0,
+            rf"\1{HIDDEN}@",
+        ),
+        (  # masked by somebody else
+            ("***",),
+            r"(?<![\w-])[\w-]{1,300}\*{3,}[\w*-]*|(?<!\*)\*{3,}[\w-]+",
+            0,
+            HIDDEN,
+        ),
+    )
+)  # fmt: skip
+
+_MARKERS: Final = tuple(marker for markers, _, _ in _PATTERNS for marker in markers)
+
+#: The texts of a row that somebody else had a hand in.
+FOREIGN_INTENT_TEXTS: Final = ("method", "path", "model_requested", "session", "user_agent")
+FOREIGN_RECORD_TEXTS: Final = (
+    "error_detail", "model_served", "stop_reason", "upstream_request_id", "usage_raw",
+)  # fmt: skip
+
+
+class Redactor:
+    """Takes secrets out of texts.  Knows those it is given; its repr does not tell them."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known = {secret for secret in secrets if len(secret) >= SHORTEST}
+        forms = {form for secret in known for form in _forms(secret)}
+        self._forms = sorted(forms, key=len, reverse=True)  # one may be the beginning of another
+        self._known = sorted((secret.encode() for secret in known), key=len, reverse=True)
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """A redactor that knows the configuration's secrets."""
+        keys = (upstream.api_key for upstream in config.upstreams.values())
+        return cls(key.reveal() for key in keys if key is not None)
+
+    def __repr__(self) -> str:
+        return f"<Redactor of {len(self._known)} secrets>"
+
+    def redact(self, text: str, also: Iterable[bytes] = ()) -> str:
+        """`text` without secrets.  Never raises.
+
+        `also` are the credentials of the request at hand (`gateway.credentials.credentials_in`).
+        """
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, HIDDEN)
+        for credential in also:
+            for form in _forms(credential.decode("latin-1").rpartition(" ")[2]):
+                if len(form) >= SHORTEST and form in text:
+                    text = text.replace(form, HIDDEN)
+        return _without_patterns(text)
+
+    def mask(self, data: bytes) -> bytes:
+        """`data` with asterisks in place of known secrets: its length stays, and so its framing."""
+        for secret in self._known:
+            if secret in data:
+                data = data.replace(secret, b"*" * len(secret))
+        return data
+
+    def intent(self, intent: Intent, also: Iterable[bytes] = ()) -> Intent:
+        """An intent that may be kept."""
+        texts = _texts(intent, FOREIGN_INTENT_TEXTS)
+        return replace(intent, **self._all(texts, also)) if self._any(texts, also) else intent
+
+    def record(self, record: Record, also: Iterable[bytes] = ()) -> Record:
+        """A record that may be kept, its intent included."""
+        texts = _texts(record, FOREIGN_RECORD_TEXTS)
+        if not self._any(texts | _texts(record.intent, FOREIGN_INTENT_TEXTS), also):
+            return record
+        return replace(record, intent=self.intent(record.intent, also), **self._all(texts, also))
+
+    def _any(self, texts: Mapping[str, str], also: Iterable[bytes]) -> bool:
+        """Whether one of the texts has a secret: nearly always none has, so they share a look."""
+        together = "\n".join(texts.values())
+        return self.redact(together, also) != together
+
+    def _all(self, texts: Mapping[str, str], also: Iterable[bytes]) -> dict[str, Any]:
+        return {name: self.redact(text, also) for name, text in texts.items()}
+
+
+def _without_patterns(text: str) -> str:
+    lowered = text.lower()
+    for marker in _MARKERS:  # a plain loop: this is all that happens to nearly every text
+        if marker in lowered:
+            break
+    else:
+        return text
+    for markers, pattern, instead in _PATTERNS:
+        if any(marker in lowered for marker in markers):
+            text = pattern.sub(instead, text)
+    return text
+
+
+def _texts(source: Intent | Record, names: Iterable[str]) -> dict[str, str]:
+    return {name: text for name in names if (text := getattr(source, name))}
+
+
+def _forms(secret: str) -> set[str]:
+    """A secret as it stands in plain text, in a URL, in JSON and in a repr."""
+    if _PLAIN.fullmatch(secret):
+        return {secret}
+    return {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+
+
+#: What of a log event goes on as it is; the text is made here, and says what the rest would.
+_KEPT: Final = ("log_level", "log_namespace", "log_time", "isError")
+
+
+@implementer(ILogObserver)
+class _RedactingObserver:
+    """See `redacting`."""
+
+    def __init__(self, observer: ILogObserver, redactor: Redactor) -> None:
+        self._observer = observer
+        self._redactor = redactor
+
+    def __call__(self, event: LogEvent) -> None:
+        """Pass on an event that holds no secret."""
+        redact = self._redactor.redact
+        clean: LogEvent = {name: event[name] for name in _KEPT if name in event}
+        for name, value in event.items():
+            if isinstance(value, str) and name != "log_format":
+                clean[name] = redact(value)
+            elif isinstance(value, int | float | None):
+                clean[name] = value
+        clean["log_format"] = "{log_redacted}"
+        clean["log_redacted"] = redact(_text(event))
+        self._observer(clean)
+
+
+def redacting(observer: ILogObserver, redactor: Redactor) -> ILogObserver:
+    """`observer` behind a layer that takes secrets out of every event.
+
+    What it gets are events with the text as it would have been written, traceback included, and
+    those of the fields that are plain text or numbers, redacted; no object whose repr or attributes
+    could tell more.
+    """
+    return _RedactingObserver(observer, redactor)
+
+
+def _text(event: LogEvent) -> str:
+    """An event's text with its traceback."""
+    failure = event.get("log_failure")
+    try:
+        text = formatEvent(event)
+        return text if failure is None else f"{text}\n{failure.getTraceback()}"
+    except Exception as error:
+        # Foreign objects make that text.  One that cannot be shown must not end the log.
+        return f"a log event could not be shown ({type(error).__name__})"

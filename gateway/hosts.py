@@ -45,6 +45,10 @@ class AllowedHosts:
         return bare in self._exact or bare.endswith(self._below)
 
 
+#: For listeners that may be reached by any name.
+ANY_HOST: Final = AllowedHosts(_ANY)
+
+
 def hosts_for(listen: str, configured: Iterable[str] | None) -> AllowedHosts:
     """What the listener `listen` answers to: what is configured, or else what is right for it.
 
@@ -55,7 +59,7 @@ def hosts_for(listen: str, configured: Iterable[str] | None) -> AllowedHosts:
         return AllowedHosts(configured)
     interface = parse_endpoint(listen).loopback
     if interface is None:
-        return AllowedHosts(_ANY)
+        return ANY_HOST
     return AllowedHosts((*_LOOPBACK, f"[{interface}]" if ":" in interface else interface))
 
 

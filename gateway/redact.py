@@ -231,6 +231,11 @@ class _RedactingObserver:
         """Pass on an event that holds no secret."""
         redact = self._redactor.redact
         clean: LogEvent = {name: event[name] for name in _KEPT if name in event}
+        line = event.get("line")
+        if isinstance(line, str) and "log_failure" not in event:  # one a request: the short way
+            clean["log_format"], clean["line"] = "{line}", redact(line)
+            self._observer(clean)
+            return
         for name, value in event.items():
             if isinstance(value, str) and name != "log_format":
                 clean[name] = redact(value)

@@ -30,16 +30,24 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from . import journal
+from .callers import Callers
 from .config import Config, with_demo
+from .config.model import Gateway
 from .demo import demo_site
+from .door import FrontDoor
+from .exchange.forward import Outbound
 from .exchange.services import Services
 from .front.budget import BodyBudget
-from .front.site import GatewaySite
+from .front.site import FrontLimits, GatewaySite
+from .hosts import hosts_for
+from .http1 import HeadLimits
+from .intents import Intents
 from .ledger import LedgerError, SqliteLedger
 from .notify import Notifier
-from .proxy import Identity, ReverseProxy
+from .proxy import ReverseProxy
+from .redact import Redactor
 from .routing import Router
-from .tenant import load_key
+from .statekey import load_key
 from .upstream.endpoint import CertificateFileError, endpoint_for
 from .upstream.pool import Pool
 
@@ -109,18 +117,30 @@ class GatewayService(Service):
             wall=time.time,
             ledger=self._ledger,
             links=(("ledger", self._ledger.settle), ("log", journal.log_record)),
+            redactor=Redactor.of(config),
         )
-        proxy = ReverseProxy(
-            self._services,
+        services = self._services
+        callers = Callers(config.clients, config.gateway.trusted_proxies, key, os.urandom(32))
+        outbound = {
+            name: Outbound(upstream, callers.pseudonym, clients_configured=callers.configured)
+            for name, upstream in config.upstreams.items()
+        }
+        intents = Intents(self._instance, services.wall, services.redactor)
+        door = FrontDoor(
+            services,
             Router(config.routes),
-            self._pools,
-            Identity(self._instance, key),
+            callers,
+            outbound,
+            intents,
             config.gateway.max_streams,
             lambda: self._accepting,
         )
+        proxy = ReverseProxy(services, door, self._pools, intents)
         budget = BodyBudget(config.gateway.max_buffered)
+        limits = _front_limits(config.gateway)
         for description in config.gateway.listen:
-            site = GatewaySite(proxy, proxy, self._reactor, budget)
+            hosts = hosts_for(description, config.gateway.allowed_hosts)
+            site = GatewaySite(proxy, door, self._reactor, budget, limits, hosts=hosts)
             self._sites.append(site)
             self._ports.append(self._listen(description, site))
 
@@ -229,6 +249,16 @@ class GatewayService(Service):
         await loop.start(_DRAIN_LOOK)
         for exchange in tuple(running):
             exchange.drain()
+
+
+def _front_limits(gateway: Gateway) -> FrontLimits:
+    return FrontLimits(
+        head=HeadLimits(total=gateway.max_head, fields=gateway.max_headers),
+        head_timeout=gateway.client_head_timeout,
+        idle_timeout=gateway.client_idle_timeout,
+        body_grace=gateway.client_body_grace,
+        body_rate=gateway.client_body_rate,
+    )
 
 
 def _stop_listening(port: IListeningPort) -> Deferred[object]:

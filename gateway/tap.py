@@ -7,14 +7,11 @@ import time
 from typing import NoReturn
 
 from twisted.application.service import IService
-from twisted.logger import ILogObserver
 from twisted.python import usage
 
-from . import __version__, journal
-from .config import Config, ConfigError, LogFormat, builtin, load
+from . import __version__, log_destination
+from .config import Config, ConfigError, builtin, load
 from .service import GatewayService
-
-_log_format = LogFormat.AUTO
 
 
 class Options(usage.Options):
@@ -52,15 +49,8 @@ class Options(usage.Options):
         if self["check"]:
             print(f"{self.config.source}: ok")
             sys.exit(0)
-        if self.parent is not None and not (self.parent["logger"] or self.parent["logfile"]):
-            global _log_format
-            _log_format = self.config.gateway.log
-            self.parent["logger"] = f"{__name__}.log_observer"
-
-
-def log_observer() -> ILogObserver:
-    """The log observer, made by twistd, which takes nothing but a function's name."""
-    return journal.observer(_log_format)
+        if self.parent is not None:
+            self.parent["logger"] = log_destination.choose(self.parent, self.config)
 
 
 def makeService(options: Options) -> IService:

@@ -7,7 +7,7 @@ the edge alone: the two transports, the endpoint that connects, and the store be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,14 +21,22 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gateway.callers import Callers
+from gateway.config.model import Client as ConfiguredClient
 from gateway.config.model import Family, Pattern, Route, Upstream, Url
+from gateway.door import FrontDoor
+from gateway.exchange.forward import Outbound
 from gateway.exchange.services import Services
+from gateway.forwarded import pseudonym
 from gateway.front.budget import BodyBudget
 from gateway.front.channel import Channel
 from gateway.front.site import FrontLimits, GatewaySite
+from gateway.hosts import ANY_HOST, AllowedHosts
+from gateway.intents import Intents
 from gateway.ledger import LedgerUnavailable
-from gateway.proxy import Identity, ReverseProxy
+from gateway.proxy import ReverseProxy
 from gateway.record import Intent, Record
+from gateway.redact import Redactor
 from gateway.routing import Router
 from gateway.upstream.pool import Pool
 
@@ -304,6 +312,13 @@ class Client:
 #: What the gateway adds to a response that has no Date.
 DATE = (b"Date", b"Tue, 14 Nov 2023 22:13:20 GMT")
 
+#: What the gateway adds to a request for ``gw.test``.
+HOP = (
+    b"Via: 1.1 " + pseudonym(b"k" * 32) + b"\r\n"
+    b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: gw.test\r\n"
+    b"Forwarded: for=127.0.0.1;host=gw.test;proto=http\r\n"
+)
+
 UPSTREAM = Upstream("up", Url("http", "127.0.0.1", 9, ""), Family.GENERIC)
 ROUTE = Route("r", (Pattern("/*"),), UPSTREAM)
 
@@ -317,6 +332,8 @@ class World:
         limits: FrontLimits | None = None,
         max_streams: int = 100,
         budget: int = 1 << 24,
+        clients: Sequence[ConfiguredClient] = (),
+        hosts: AllowedHosts = ANY_HOST,
         **route: Any,
     ) -> None:
         self.clock = Clock()
@@ -332,18 +349,24 @@ class World:
             wall=lambda: 1_700_000_000 + self.clock.seconds(),
             ledger=self.ledger,
             links=self.chain,
+            redactor=Redactor(() if upstream.api_key is None else [upstream.api_key.reveal()]),
         )
-        self.proxy = ReverseProxy(
+        callers = Callers(clients, (), b"k" * 32, b"p" * 32)
+        outbound = Outbound(upstream, callers.pseudonym, clients_configured=callers.configured)
+        intents = Intents("test", self.services.wall, self.services.redactor)
+        self.door = FrontDoor(
             self.services,
             Router([self.route]),
-            {upstream.name: self.pool},
-            Identity("test", b"k" * 32),
+            callers,
+            {upstream.name: outbound},
+            intents,
             max_streams,
             lambda: self.accepting,
         )
+        self.proxy = ReverseProxy(self.services, self.door, {upstream.name: self.pool}, intents)
         self.budget = BodyBudget(budget)
         self.site = GatewaySite(
-            self.proxy, self.proxy, self.clock, self.budget, limits, lambda: 1_700_000_000
+            self.proxy, self.door, self.clock, self.budget, limits, lambda: 1_700_000_000, hosts
         )
 
     def client(self) -> Client:

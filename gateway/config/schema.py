@@ -86,13 +86,13 @@ _GATEWAY = {
     ),
     "client_body_rate": Key(
         values.size_or_off("1", "1GiB"),
-        "How much of a request's body a client has to send each second, taken over the whole "
-        "body and from client_body_grace on; one that is slower is answered 408. off: any pace.",
+        "How much of a request's body a client has to send each second, on average over each "
+        "client_body_grace; one that is slower is answered 408. off: any pace.",
         default="1KiB",
     ),
     "client_body_grace": Key(
         values.duration("10ms", "1h", instead_of_off="write client_body_rate = off for any pace"),
-        "How long a client may take before its pace is looked at.",
+        "How long a body may come at any pace before its pace is looked at, again and again.",
         default="10s",
     ),
     "log": Key(

@@ -20,12 +20,13 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..config.model import KeepaliveMode, Route
-from ..dialects.base import Dialect, Peek
+from ..config.model import KeepaliveMode
+from ..dialects.base import Peek
 from ..dialects.provider_error import from_body
 from ..front.request import Request
 from ..http1 import Framing, ResponseHead
 from ..http1.framing import CHUNKED
+from ..match import Match
 from ..record import ErrorCode, Intent, Phase, Record
 from ..upstream.connection import Connection
 from ..upstream.errors import UpstreamError
@@ -33,7 +34,7 @@ from ..upstream.pool import Pool
 from .completion import completion_chain
 from .deadlines import Deadlines, Moments
 from .farewell import take_leave
-from .forward import NO_LENGTH, OWN_STREAM_HEAD, request_head, response_pairs
+from .forward import NO_LENGTH, OWN_STREAM_HEAD, response_pairs
 from .keepalive import Keepalive
 from .life import Body as BodyState
 from .life import Circumstances, Ending, Kind, Life, Signal
@@ -67,27 +68,25 @@ class Exchange:
     def __init__(
         self,
         services: Services,
-        route: Route,
+        match: Match,
         pool: Pool,
-        dialect: Dialect,
         peek: Peek,
-        target: bytes,
         request: Request,
         intent: Intent,
     ) -> None:
         self.intent = intent
         self.done: Deferred[Record] = completion_chain(services.links)
         self._services = services
-        self._route = route
+        self._match = match
+        self._route = match.route
+        self._dialect = match.dialect
         self._pool = pool
-        self._dialect = dialect
         self._peek = peek
-        self._target = target
         self._request = request
         self._clock = services.clock
         self._life = Life()
         self._moments = Moments(started=self._clock.seconds())
-        self._deadlines = Deadlines(route, self._moments, self._clock, self._deadline_passed)
+        self._deadlines = Deadlines(match.route, self._moments, self._clock, self._deadline_passed)
         self._keepalive: Keepalive | None = None
         self._attempt: Deferred[Connection] | None = None  # connecting
         self._connection: Connection | None = None
@@ -147,7 +146,7 @@ class Exchange:
         self._life.enter(Phase.HEAD)
         request = self._request
         size = request.body_size if request.upload is None else request.upload.length
-        head = request_head(request.head, self._target, self._pool.upstream, size)
+        head = self._match.forward.head(request.head, size)
         body, request.body = request.body, []
         uploading = self._uploading
         connection.send(request.head.method, head, body, self, more=uploading is not None)
@@ -325,6 +324,8 @@ class Exchange:
         ending = self._life.settle(signal, now or self._circumstances())
         if ending is None:
             return
+        ending = replace(ending, detail=self._redacted(ending.detail))
+        signal = replace(signal, provider_kind=self._redacted(signal.provider_kind))
         self._deadlines.stop()
         if self._keepalive is not None:
             self._keepalive.stop()
@@ -369,22 +370,24 @@ class Exchange:
     def _record(self, ending: Ending) -> Record:
         upload = self._request.upload
         intent = self.intent if upload is None else replace(self.intent, request_bytes=upload.size)
-        return settled(
-            intent,
-            ending,
-            self._services.wall(),
-            Course(
-                moments=self._moments,
-                relay=self._relay,
-                head=self._head,
-                status_sent=self._request.status_sent,
-                attempts=self._attempts,
-                connected=self._connected_at,
-                ended=self._clock.seconds(),
-                paused_seconds=0.0 if self._pressure is None else self._pressure.paused_seconds,
-                keepalives=self._beats,
-            ),
+        course = Course(
+            moments=self._moments,
+            relay=self._relay,
+            head=self._head,
+            status_sent=self._request.status_sent,
+            attempts=self._attempts,
+            connected=self._connected_at,
+            ended=self._clock.seconds(),
+            paused_seconds=0.0 if self._pressure is None else self._pressure.paused_seconds,
+            keepalives=self._beats,
         )
+        record = settled(intent, ending, self._services.wall(), course)
+        return self._services.redactor.record(record, self._match.caller.credentials)
+
+    def _redacted(self, text: str | None) -> str | None:
+        if text is None:
+            return None
+        return self._services.redactor.redact(text, self._match.caller.credentials)
 
 
 def _is_event_stream(head: ResponseHead, method: bytes) -> bool:

@@ -1,22 +1,25 @@
 """What a proxy changes in a head, and nothing else (RFC 9110, 7.6).
 
 Order, case and number of the fields stay as they came.  Towards the upstream: Host is its
-authority, the body's framing is ours, and identity coding is asked for, because a coded stream can
-be neither read on the side nor spoken into.  Towards the client: only the framing changes.
+authority, the body's framing is ours, identity coding is asked for, because a coded stream can be
+neither read on the side nor spoken into, credentials go where they belong, and Via and the
+X-Forwarded fields say who is on the way.  Towards the client: only the framing changes.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Final
 
 from ..config.model import Upstream
+from ..credentials import withheld, without_key
+from ..forwarded import Origin, via_value
 from ..http1 import Fields, Framing, FramingKind, RequestHead, ResponseHead, request_bytes
 from ..http1.framing import CHUNKED
 
 Pairs = list[tuple[bytes, bytes]]
 
 _REFRAMED: Final = frozenset({b"host", b"content-length", b"expect", b"accept-encoding"})
-_CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key"})
 NO_LENGTH: Final = frozenset({b"content-length"})
 
 #: The head of an event stream that the gateway begins before the upstream has answered.  Without
@@ -28,28 +31,64 @@ OWN_STREAM_HEAD: Final[Pairs] = [
 ]
 
 
-def request_head(
-    head: RequestHead, target: bytes, upstream: Upstream, body_size: int | None
-) -> bytes:
-    """The head that asks `upstream` for `target`.
+class Outbound:
+    """The heads of requests to one upstream; made once, at start."""
 
-    `body_size` is in bytes; None is a body of a length that is not known yet, sent in chunks.
-    """
-    own = None
-    drop = _REFRAMED
-    if upstream.api_key is not None:
-        own = _credential(upstream.api_key_header, upstream.api_key.reveal())
-        drop = _REFRAMED | _CREDENTIALS | {own[0].lower()}
-    pairs: Pairs = [(b"Host", upstream.url.authority.encode("ascii"))]
-    pairs += head.fields.end_to_end(drop)
-    pairs.append((b"Accept-Encoding", b"identity"))
-    if own is not None:
-        pairs.append(own)
-    if body_size is None:
-        pairs.append((b"Transfer-Encoding", b"chunked"))
-    elif body_size or _announces_body(head.fields):
-        pairs.append((b"Content-Length", b"%d" % body_size))
-    return request_bytes(head.method, target, pairs)
+    def __init__(self, upstream: Upstream, own_name: bytes, *, clients_configured: bool) -> None:
+        """`own_name` is what this instance calls itself in Via."""
+        own_key = upstream.api_key
+        kept_back = withheld(
+            upstream.family,
+            has_own_key=own_key is not None,
+            clients_configured=clients_configured,
+        )
+        self.withholds_query_key = kept_back.query_key
+        self._host = (b"Host", upstream.url.authority.encode("ascii"))
+        self._own_name = own_name
+        self._drop = _REFRAMED | kept_back.fields
+        self._last: Pairs = [(b"Accept-Encoding", b"identity")]
+        if own_key is not None:
+            credential = _credential(upstream.api_key_header, own_key.reveal())
+            self._last.append(credential)
+            self._drop |= {credential[0].lower()}
+
+    def forward(self, target: bytes, origin: Origin) -> Forward:
+        """How a request for `target` (the upstream's, with its query) goes on."""
+        return Forward(self, without_key(target) if self.withholds_query_key else target, origin)
+
+    def head(
+        self, head: RequestHead, target: bytes, origin: Origin, body_size: int | None
+    ) -> bytes:
+        """See `Forward.head`."""
+        pairs: Pairs = [self._host]
+        # A name with "_" is the same as one with "-" to servers that make variables of names.
+        pairs += [
+            pair for pair in head.fields.end_to_end(self._drop | origin.drop) if b"_" not in pair[0]
+        ]
+        pairs.append((b"Via", via_value(self._own_name, head.minor)))
+        pairs += origin.pairs
+        pairs += self._last
+        if body_size is None:
+            pairs.append((b"Transfer-Encoding", b"chunked"))
+        elif body_size or _announces_body(head.fields):
+            pairs.append((b"Content-Length", b"%d" % body_size))
+        return request_bytes(head.method, target, pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """How one request goes on to its upstream."""
+
+    outbound: Outbound
+    target: bytes = field(repr=False)  #: the query may carry a key
+    origin: Origin
+
+    def head(self, head: RequestHead, body_size: int | None) -> bytes:
+        """The head that asks the upstream.
+
+        `body_size` is in bytes; None is a body of a length that is not known yet, sent in chunks.
+        """
+        return self.outbound.head(head, self.target, self.origin, body_size)
 
 
 def _announces_body(fields: Fields) -> bool:

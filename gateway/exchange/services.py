@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.interfaces import IReactorTime
 
 from ..ledger.interface import Ledger
+from ..redact import Redactor
 from .completion import Link
 
 if TYPE_CHECKING:
@@ -23,4 +24,5 @@ class Services:
     wall: Callable[[], float]  #: seconds since the epoch
     ledger: Ledger
     links: Sequence[Link]
+    redactor: Redactor = field(default_factory=Redactor)
     running: set[Exchange] = field(default_factory=set)

@@ -284,9 +284,8 @@ class Channel(Answering):
             (b"Content-Length", b"%d" % len(refusal.body)),
             (b"Date", self.site.date()),
             (b"Connection", b"close"),
+            *refusal.pairs,
         ]
-        if refusal.retry_after is not None:
-            pairs.append((b"Retry-After", b"%d" % refusal.retry_after))
         reason = http.RESPONSES.get(refusal.status, b"Unknown Status")
         head = response_bytes(refusal.status, reason, pairs)
         bodiless = request is not None and request.head.method == b"HEAD"

@@ -11,6 +11,7 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
+from ..hosts import ANY_HOST, AllowedHosts
 from ..http1 import HeadLimits
 from .budget import BodyBudget
 from .channel import Channel
@@ -48,7 +49,9 @@ class GatewaySite(Site):
         budget: BodyBudget,
         limits: FrontLimits | None = None,
         wall: Callable[[], float] = time.time,
+        hosts: AllowedHosts = ANY_HOST,
     ) -> None:
+        """`hosts` are those that requests may name; who judges that is the door."""
         super().__init__(  # type: ignore[no-untyped-call]
             resource, reactor=reactor, parsePOSTFormSubmission=False
         )
@@ -56,6 +59,7 @@ class GatewaySite(Site):
         self.budget = budget
         self.limits = limits or FrontLimits()
         self.date = HttpDate(wall)
+        self.hosts = hosts
         self.open_channels: set[Channel] = set()
 
     def buildProtocol(self, addr: IAddress | None) -> TwistedProtocol:  # type: ignore[override]

@@ -17,7 +17,7 @@ class Refusal:
 
     status: int
     body: bytes
-    retry_after: int | None = None  #: seconds
+    pairs: tuple[tuple[bytes, bytes], ...] = ()  #: further fields of the answer
 
 
 @dataclass(frozen=True, slots=True)

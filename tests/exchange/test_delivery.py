@@ -10,6 +10,7 @@ from tests.world import (
     CHAT,
     CHAT_WHOLE,
     DATE,
+    HOP,
     LAST,
     MESSAGES,
     SSE_HEAD,
@@ -270,8 +271,8 @@ def test_the_request_goes_out_unchanged_but_for_what_a_proxy_must_change() -> No
     )
     assert world.up.read() == (
         b"POST /v1/messages?beta=true&x= HTTP/1.1\r\nHost: 127.0.0.1:9\r\nanthropic-Beta: a,b\r\n"
-        b"X-Api-Key: k\r\nanthropic-Beta: c\r\nAccept-Encoding: identity\r\n"
-        b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        b"X-Api-Key: k\r\nanthropic-Beta: c\r\n%bAccept-Encoding: identity\r\n"
+        b"Content-Length: %d\r\n\r\n%b" % (HOP, len(body), body)
     )
 
 

@@ -445,7 +445,7 @@ def test_an_error_of_our_own_before_the_head_is_a_500_and_one_row(
     """A3: `internal_error`; the next request is served."""
     world = World()
     client = world.client()
-    monkeypatch.setattr("gateway.exchange.exchange.request_head", raising)
+    monkeypatch.setattr("gateway.exchange.forward.request_bytes", raising)
     client.send(CHAT)
     monkeypatch.undo()
     assert client.response().status == 500

@@ -7,6 +7,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from twisted.web.server import Request as TwistedRequest
 
+from gateway.config.model import Pattern
 from gateway.front.budget import BodyBudget
 from gateway.front.request import Request
 from gateway.front.site import FrontLimits, GatewaySite
@@ -92,8 +93,7 @@ def test_every_other_method_is_passed_on(method: str) -> None:
 
 
 def test_an_unknown_path_is_a_404_before_its_body_is_read() -> None:
-    world = World()
-    world.proxy._router = type(world.proxy._router)([])
+    world = World(patterns=(Pattern("/elsewhere"),))
     client = world.client().send(post("/v1/messages", b"x" * 10)[:-10])
     response = client.response()
     assert response.status == 404

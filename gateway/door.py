@@ -1,0 +1,173 @@
+"""The listeners' door: judges a request at its head, before a byte of its body is read.
+
+In this order: what no proxy passes on, whether it was meant for this listener, whether it was here
+before, its route, its caller, the limits.  Whoever passes gets a `Match`; refusals of routed
+requests get a row, what was not HTTP or has no route is only logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from twisted.logger import Logger
+
+from .callers import Caller, Callers, NotServed
+from .dialects import error_dialect_for_path, for_request
+from .dialects.base import Dialect, Peek, Trouble
+from .exchange.completion import completion_chain
+from .exchange.farewell import RETRY_AFTER
+from .exchange.forward import Outbound
+from .exchange.services import Services
+from .front.request import Request
+from .front.verdict import Admission, Refusal
+from .http1 import Framing, FramingKind
+from .intents import Intents
+from .match import Match
+from .record import ErrorCode, Outcome, Phase, Record
+from .routing import Router, upstream_path
+
+_log = Logger(namespace="gateway.door")
+
+#: What refusals are called in the ledger, by status.
+_CODES: Final = {
+    401: ErrorCode.UNAUTHORIZED,
+    413: ErrorCode.BODY_TOO_LARGE,
+    503: ErrorCode.OVERLOADED,
+}
+#: Fields that go with a status.
+_FIELDS: Final = {
+    401: ((b"WWW-Authenticate", b"Bearer"),),  # RFC 9110, 11.6.1
+    405: ((b"Allow", b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),),  # RFC 9110, 15.5.6
+    503: ((b"Retry-After", b"%d" % RETRY_AFTER),),
+}
+#: Methods that mean something else to a proxy (RFC 9110, 9.3.6 and 9.3.8).
+_REFUSED_METHODS: Final = frozenset((b"CONNECT", b"TRACE"))
+#: Media types under which JSON comes; the last two are what clients say that say nothing.
+_INSPECTED: Final = frozenset(
+    (b"application/json", b"", b"text/plain", b"application/x-www-form-urlencoded")
+)
+
+
+class FrontDoor:
+    """A `gateway.front.verdict.Door`.  See the module's text."""
+
+    def __init__(
+        self,
+        services: Services,
+        router: Router,
+        callers: Callers,
+        outbound: Mapping[str, Outbound],
+        intents: Intents,
+        max_streams: int,
+        accepting: Callable[[], bool],
+    ) -> None:
+        """`outbound` is by the upstream's name."""
+        self._services = services
+        self._router = router
+        self._callers = callers
+        self._outbound = outbound
+        self._intents = intents
+        self._max_streams = max_streams
+        self._accepting = accepting
+
+    def admit(self, request: Request, framing: Framing) -> Admission | Refusal:
+        """How the body is read, or what to answer instead."""
+        refusal = self._unfit(request)
+        if refusal is not None:
+            return refusal
+        head = request.head
+        route = self._router.match(head.path, head.fields.__contains__)
+        if route is None:
+            path_text = head.path.decode("latin-1")
+            message = f"no route of the gateway's configuration takes the path {path_text}"
+            return self.refuse(request, 404, message)
+        dialect = for_request(route.upstream.family, head.path)
+        path, mark, query = head.target.partition(b"?")
+        target = upstream_path(route, path) + mark + query
+        outbound = self._outbound[route.upstream.name]
+
+        def match(caller: Caller) -> Match:
+            return Match(route, dialect, caller, outbound.forward(target, caller.origin))
+
+        try:
+            request.context = match(self._callers.identify(request))
+        except NotServed as error:
+            request.context = match(error.caller)
+            return self.refuse(request, error.status, str(error))
+        if not self._accepting():
+            return self.refuse(request, 503, "the gateway is stopping")
+        if len(self._services.running) >= self._max_streams:
+            return self.refuse(request, 503, f"{self._max_streams} streams are open already")
+        kept = _is_inspected(request, dialect, framing, route.inspect_limit)
+        return Admission(route.max_body, stream=not kept)
+
+    def _unfit(self, request: Request) -> Refusal | None:
+        """Refuse what has no business here, whatever its route."""
+        head = request.head
+        if head.method in _REFUSED_METHODS:
+            method = head.method.decode("ascii")
+            return self.refuse(request, 405, f"{method} is not a method that is passed on")
+        host = head.fields.get(b"host")
+        assert request.channel is not None
+        if not request.channel.site.hosts.permits(host):
+            name = "" if host is None else host.decode("latin-1")
+            message = f"the gateway does not answer to the host {name}; see allowed_hosts"
+            return self.refuse(request, 421, message)
+        if self._callers.came_back(head.fields):
+            message = "the request has passed this gateway before: an upstream's url leads back"
+            return self.refuse(request, 508, message)
+        if b"websocket" in head.fields.elements(b"upgrade"):
+            return self.refuse(request, 501, "websockets are not passed on")
+        expected = head.fields.elements(b"expect")
+        if head.minor == 1 and set(expected) - {b"100-continue"}:
+            return self.refuse(request, 417, "the only expectation that is met is 100-continue")
+        return None
+
+    def refuse(self, request: Request | None, status: int, message: str) -> Refusal:
+        """The answer to a request that goes no further (`request` None: no head came)."""
+        code = _CODES.get(status, ErrorCode.BAD_REQUEST)
+        message = self._services.redactor.redact(message)
+        match = None if request is None else request.context
+        if request is not None and isinstance(match, Match):
+            dialect = match.dialect
+            self._record(request, match, status, code, message)
+        else:
+            dialect = error_dialect_for_path(b"/" if request is None else request.head.path)
+            _log.info(
+                "refused with {status}: {message} ({what})",
+                status=status,
+                message=message,
+                what="no head" if request is None else repr(request),
+            )
+        body = dialect.error_body(Trouble(status, code, message))
+        return Refusal(status, body, _FIELDS.get(status, ()))
+
+    def _record(
+        self, request: Request, match: Match, status: int, code: ErrorCode, message: str
+    ) -> None:
+        """A row for a request that was routed and then refused: settled, without an intent."""
+        intent = self._intents.of(request, match, Peek())
+        record = Record(
+            intent=intent,
+            ended_at=intent.started_at,
+            outcome=Outcome.REJECTED,
+            phase=Phase.REQUEST,
+            error=code,
+            error_detail=message,
+            status_sent=status,
+            attempts=0,
+            duration_ms=0.0,
+        )
+        completion_chain(self._services.links).callback(record)
+
+
+def _is_inspected(request: Request, dialect: Dialect, framing: Framing, limit: int) -> bool:
+    """Whether a body is kept and looked into; every other one is passed on while it comes."""
+    if not dialect.inspects or request.head.method != b"POST":
+        return framing.kind is FramingKind.NONE
+    if framing.kind is FramingKind.LENGTH and framing.length > limit:
+        return False
+    value = request.head.fields.get(b"content-type") or b""
+    media_type = value.partition(b";")[0].strip(b" \t").lower()
+    return media_type in _INSPECTED or media_type.endswith(b"+json")

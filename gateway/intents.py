@@ -1,0 +1,50 @@
+"""The ledger's opening entry of a request: what is known before its upstream is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .dialects.base import Peek
+from .front.request import Request
+from .match import Match
+from .record import Intent, new_id
+from .redact import Redactor
+
+_SESSION_FIELD = b"x-claude-code-session-id"
+
+
+class Intents:
+    """Makes them, free of secrets."""
+
+    def __init__(self, instance: str, wall: Callable[[], float], redactor: Redactor) -> None:
+        """`instance` is what this process calls itself; `wall` tells seconds since the epoch."""
+        self._instance = instance
+        self._wall = wall
+        self._redactor = redactor
+
+    def of(self, request: Request, match: Match, peek: Peek) -> Intent:
+        """The intent of `request`; its size is that of what has come."""
+        fields = request.head.fields
+        caller = match.caller
+        intent = Intent(
+            id=new_id(),
+            started_at=self._wall(),
+            instance=self._instance,
+            route=match.route.name,
+            upstream=match.route.upstream.name,
+            dialect=match.dialect.name,
+            method=request.head.method.decode("ascii"),
+            path=request.head.path.decode("latin-1"),
+            model_requested=peek.model,
+            stream=peek.stream,
+            tenant=caller.tenant,
+            session=_text(fields.get(_SESSION_FIELD)),
+            client=caller.origin.client,
+            user_agent=_text(fields.get(b"user-agent")),
+            request_bytes=request.body_size if request.upload is None else request.upload.size,
+        )
+        return self._redactor.intent(intent, caller.credentials)
+
+
+def _text(value: bytes | None, limit: int = 200) -> str | None:
+    return None if value is None else value[:limit].decode("latin-1")

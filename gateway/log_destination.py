@@ -1,0 +1,76 @@
+"""Where twistd's options send the log; wherever it is, secrets are taken out on the way.
+
+twistd takes a function's name and calls it without arguments, so what the function needs is kept in
+this module: `choose` is called once, when the options are read, `observer` by twistd.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.logger import ILogObserver, LegacyLogObserverWrapper
+from twisted.python.logfile import LogFile
+from twisted.python.reflect import namedAny
+from twisted.python.usage import UsageError
+
+from . import journal
+from .config import Config
+from .config.model import LogFormat
+from .redact import Redactor, redacting
+
+#: The file that twistd writes to where nothing else is said and it leaves the terminal.
+_DEFAULT_FILE = "twistd.log"
+
+
+def _not_chosen() -> ILogObserver:
+    return redacting(journal.observer(LogFormat.AUTO), Redactor())
+
+
+_make: Callable[[], ILogObserver] = _not_chosen
+
+
+def choose(options: Mapping[str, Any], config: Config) -> str:
+    """Note what twistd's `options` ask for; the name of the function that makes the observer.
+
+    Raises `UsageError` if they name a logger that there is not.
+    """
+    global _make
+    redactor = Redactor.of(config)
+    given = None  # looked up now: our own stands in its place afterwards
+    if name := options.get("logger"):
+        try:
+            given = namedAny(name)
+        except Exception as error:
+            raise UsageError(f"--logger {name} cannot be imported: {error}") from None
+
+    def make() -> ILogObserver:
+        log_format = config.gateway.log
+        made = _destination(options, log_format) if given is None else _new_style(given())
+        return redacting(made, redactor)
+
+    _make = make
+    return f"{__name__}.observer"
+
+
+def observer() -> ILogObserver:
+    """The log observer, for twistd."""
+    return _make()
+
+
+def _destination(options: Mapping[str, Any], log_format: LogFormat) -> ILogObserver:
+    if options.get("syslog"):
+        from twisted.python.syslog import SyslogObserver
+
+        return _new_style(SyslogObserver(options.get("prefix") or "twisted").emit)
+    name = options.get("logfile")
+    if name == "-":
+        return journal.observer(log_format, sys.stdout)
+    if name or not options.get("nodaemon"):
+        return journal.observer(LogFormat.TEXT, LogFile.fromFullPath(name or _DEFAULT_FILE))
+    return journal.observer(log_format)
+
+
+def _new_style(made: Any) -> ILogObserver:
+    return made if ILogObserver.providedBy(made) else LegacyLogObserverWrapper(made)

@@ -41,7 +41,8 @@ def request_head(
         own = _credential(upstream.api_key_header, upstream.api_key.reveal())
         drop = _REFRAMED | _CREDENTIALS | {own[0].lower()}
     pairs: Pairs = [(b"Host", upstream.url.authority.encode("ascii"))]
-    pairs += head.fields.end_to_end(drop)
+    # A name with "_" is the same as one with "-" to servers that make variables of names.
+    pairs += [pair for pair in head.fields.end_to_end(drop) if b"_" not in pair[0]]
     pairs.append((b"Accept-Encoding", b"identity"))
     if own is not None:
         pairs.append(own)
@@ -75,4 +76,14 @@ def response_pairs(
         return head.fields.end_to_end(NO_LENGTH), CHUNKED
     if framing.kind in (FramingKind.CHUNKED, FramingKind.UNTIL_CLOSE) or head.status == 204:
         return head.fields.end_to_end(NO_LENGTH), framing  # RFC 9110, 8.6: a 204 has none
-    return head.fields.end_to_end(), framing
+    return _plain_length(head.fields.end_to_end()), framing
+
+
+def _plain_length(pairs: Pairs) -> Pairs:
+    """The fields with Content-Length in its one plain spelling: ``8``, not ``008``."""
+    return [
+        (name, b"%d" % int(value))
+        if value[:1] == b"0" and name.lower() == b"content-length"
+        else (name, value)
+        for name, value in pairs
+    ]

@@ -91,7 +91,7 @@ class HeadBuffer:
     def _check_unfinished(self) -> None:
         held, limits = self._held, self._limits
         since = max(self._looked_at - 1, 0)  # a CR that came last may be only now without its LF
-        if grammar.MISPLACED.search(held, since):
+        if grammar.MISPLACED.search(held, since, limits.total):
             raise RemoteError("a control character, or CR or LF alone, stands in the head")
         if not self._line_checked:
             end = held.find(b"\r\n", since, limits.line + 2)

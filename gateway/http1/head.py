@@ -100,8 +100,6 @@ def parse_request_line(line: bytes) -> RequestLine:
     A target in absolute form is given in origin form and its authority (RFC 9112, 3.2.2).  Raises
     `RemoteError`: 400, 501 for a method that no gateway serves, or 505 for another HTTP version.
     """
-    if grammar.CONTROL.search(line):
-        raise RemoteError("a control character stands in the head")
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
         raise RemoteError("the request line is not 'METHOD TARGET HTTP/1.1'")
@@ -158,14 +156,14 @@ def _first_line(head: bytes, limits: HeadLimits) -> tuple[bytes, list[bytes]]:
     first, *lines = head.split(b"\r\n")
     if len(first) > limits.line:
         raise RemoteError(f"the first line is longer than {limits.line} bytes", 414)
+    if grammar.CONTROL.search(head.replace(b"\r\n", b"")):
+        raise RemoteError("a control character stands in the head")
     return first, lines
 
 
 def _parse_fields(lines: list[bytes], limits: HeadLimits) -> Fields:
     if len(lines) > limits.fields:
         raise RemoteError(f"there are more than {limits.fields} header fields", 431)
-    if any(map(grammar.CONTROL.search, lines)):
-        raise RemoteError("a control character stands in the head")
     pairs = []
     for line in lines:
         name, colon, value = line.partition(b":")

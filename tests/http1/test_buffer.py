@@ -114,10 +114,10 @@ class CountingPattern:
     def __init__(self, pattern: re.Pattern[bytes]) -> None:
         self._pattern = pattern
 
-    def search(self, data: bytearray, start: int) -> re.Match[bytes] | None:
+    def search(self, data: bytearray, start: int, end: int) -> re.Match[bytes] | None:
         """Note the range that is searched."""
-        Counting.work += len(data) - start
-        return self._pattern.search(data, start)
+        Counting.work += min(len(data), end) - start
+        return self._pattern.search(data, start, end)
 
 
 def test_a_head_that_drips_in_is_not_looked_at_again_for_each_byte(

@@ -114,4 +114,14 @@ def response_pairs(
         return head.fields.end_to_end(NO_LENGTH), CHUNKED
     if framing.kind in (FramingKind.CHUNKED, FramingKind.UNTIL_CLOSE) or head.status == 204:
         return head.fields.end_to_end(NO_LENGTH), framing  # RFC 9110, 8.6: a 204 has none
-    return head.fields.end_to_end(), framing
+    return _plain_length(head.fields.end_to_end()), framing
+
+
+def _plain_length(pairs: Pairs) -> Pairs:
+    """The fields with Content-Length in its one plain spelling: ``8``, not ``008``."""
+    return [
+        (name, b"%d" % int(value))
+        if value[:1] == b"0" and name.lower() == b"content-length"
+        else (name, value)
+        for name, value in pairs
+    ]

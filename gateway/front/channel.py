@@ -27,7 +27,7 @@ from twisted.web import http
 
 from ..http1 import FramingKind, HeadBuffer, RemoteError, request_framing, response_bytes
 from ..http1.body import BodyDecoder, decoder_for
-from ..http1.head import parse_request
+from ..http1.head import parse_request, parse_request_line
 from .answering import Answering
 from .patience import Patience, Wait
 from .request import Request
@@ -60,7 +60,7 @@ class Channel(Answering):
         self._limits = site.limits
         self._patience = Patience(site.limits, site.clock, self._waited_too_long)
         self._state = State.HEAD
-        self._head = HeadBuffer(self._limits.head, tolerate_blank_line=True)
+        self._head = HeadBuffer(self._limits.head, parse_request_line, tolerate_blank_line=True)
         self._head_begun = False
         self._body: BodyDecoder | None = None
         self._max_body = 0

@@ -14,6 +14,7 @@ HOP_BY_HOP: Final = frozenset(
         b"te",
         b"transfer-encoding",
         b"upgrade",
+        b"http2-settings",
         b"trailer",
         b"proxy-authenticate",
         b"proxy-authorization",
@@ -21,7 +22,9 @@ HOP_BY_HOP: Final = frozenset(
 )
 
 #: Fields that Connection cannot take away: a message without them means something else.
-END_TO_END: Final = frozenset((b"host", b"content-length", b"authorization"))
+END_TO_END: Final = frozenset(
+    (b"host", b"content-length", b"authorization", b"x-api-key", b"x-goog-api-key")
+)
 
 
 class Fields:

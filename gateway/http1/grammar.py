@@ -12,16 +12,22 @@ TCHAR: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijkl
 #: Bytes from 0x80 are "obs-text" and allowed in field values alone.
 CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
-#: A line feed without the carriage return before it (RFC 9112, 2.2 lets a server refuse it).
-BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+#: The same in a head that is not taken apart yet: a control byte, or half of a line end.  A CR that
+#: is the last byte so far may still get its LF.  RFC 9112, 2.2, lets a server refuse a bare LF.
+MISPLACED: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
 
 #: Origin form of a request target: what RFC 3986 allows in a path and a query, and nothing else, so
 #: that no two parsers can see different targets.
 ORIGIN_FORM: Final = re.compile(rb"/[A-Za-z0-9\-._~!$&'()*+,;=:@/?%\[\]]*")
 
-#: ``reg-name`` or IPv4 or a bracketed IPv6 literal, and a port (RFC 9110, 7.2; RFC 3986, 3.2.2).
+#: What leads to the path in the absolute form of a request target (RFC 9112, 3.2.2).
+ABSOLUTE_FORM: Final = re.compile(rb"(?i:https?)://(?P<authority>[^/?]*)(?P<rest>.*)")
+
+#: The name of a host, an IPv4 address or a bracketed IPv6 one, and a port (RFC 9110, 7.2).  RFC
+#: 3986, 3.2.2, allows escapes and punctuation too, which no name of a host has.
 HOST: Final = re.compile(
-    rb"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::(?P<port>[0-9]{1,5}))?"
+    rb"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?))"
+    rb"(?::(?P<port>[0-9]{1,5}))?"
 )
 
 #: A chunk's size line without its CRLF (RFC 9112, 7.1): up to 15 digits, so that no size overflows

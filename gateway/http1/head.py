@@ -1,19 +1,22 @@
-"""Heads: cutting them out of a byte stream, and reading them strictly (RFC 9112, 2 to 5)."""
+"""Heads, read strictly (RFC 9112, 2 to 5); `gateway.http1.buffer` cuts them out of a stream."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from . import grammar
 from .errors import RemoteError
 from .fields import Fields
 
-_REQUEST_LINE: Final = re.compile(rb"([^ ]+) ([^ ]+) (HTTP/([0-9])\.([0-9]))")
+_REQUEST_LINE: Final = re.compile(rb"([^ ]+) ([^ ]+) HTTP/([0-9])\.([0-9])")
 _STATUS_LINE: Final = re.compile(
     rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t \x21-\x7e\x80-\xff]*))?"
 )
+#: Bytes of a method.  No registered one is half as long (RFC 9110, 16.1).
+_LONGEST_METHOD: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,24 @@ class HeadLimits:
     total: int = 64 * 1024  #: bytes of the whole head
     line: int = 16 * 1024  #: bytes of the first line
     fields: int = 200  #: number of field lines
+    name: int = 256  #: bytes of one field's name
+
+
+class RequestLine(NamedTuple):
+    """A request's first line.  `authority` is that of a target in absolute form, else None."""
+
+    method: bytes
+    target: bytes
+    minor: int
+    authority: bytes | None
+
+
+class StatusLine(NamedTuple):
+    """A response's first line."""
+
+    status: int
+    reason: bytes
+    minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,119 +94,112 @@ def _persistent(minor: int, fields: Fields) -> bool:
     return b"close" not in options and (minor == 1 or b"keep-alive" in options)
 
 
-class HeadBuffer:
-    """Collects bytes until a whole head is there.
+def parse_request_line(line: bytes) -> RequestLine:
+    """Read a request's first line.
 
-    At most `limits.total` bytes are kept.  A bare LF is refused as soon as it is seen, so that a
-    sender of such lines is answered instead of being waited for.
+    A target in absolute form is given in origin form and its authority (RFC 9112, 3.2.2).  Raises
+    `RemoteError`: 400, 501 for a method that no gateway serves, or 505 for another HTTP version.
     """
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
+        raise RemoteError("the request line is not 'METHOD TARGET HTTP/1.1'")
+    method, target, major, minor = match.groups()
+    if major != b"1" or minor not in b"01":
+        raise RemoteError("the HTTP version must be 1.0 or 1.1", 505)
+    if not grammar.is_token(method):
+        raise RemoteError("the method is not a token")
+    if method == b"CONNECT":
+        raise RemoteError("CONNECT asks for a tunnel, and this is no proxy of that kind", 501)
+    if len(method) > _LONGEST_METHOD:
+        raise RemoteError(f"the method is longer than {_LONGEST_METHOD} bytes", 501)
+    authority = None
+    absolute = grammar.ABSOLUTE_FORM.fullmatch(target)
+    if absolute is not None:
+        authority, rest = absolute.groups()
+        _check_authority(authority, "the request target's host")
+        target = rest if rest.startswith(b"/") else b"/" + rest
+    if grammar.ORIGIN_FORM.fullmatch(target) is None and not (
+        target == b"*" and method == b"OPTIONS"
+    ):
+        raise RemoteError("the request target is not a path with an optional query")
+    return RequestLine(method, target, int(minor), authority)
 
-    __slots__ = ("_buffer", "_limits", "_tolerate_blank")
 
-    def __init__(self, limits: HeadLimits, *, tolerate_blank_line: bool = False) -> None:
-        self._limits = limits
-        self._buffer = b""
-        self._tolerate_blank = tolerate_blank_line
-
-    def __len__(self) -> int:
-        return len(self._buffer)
-
-    def feed(self, data: bytes) -> bytes | None:
-        """Add `data`; the lines of the head without the blank one, once they are whole.
-
-        Afterwards `take_rest` has what followed the head.  Raises `RemoteError` (400, 414 or 431).
-        """
-        data = self._buffer + data if self._buffer else data
-        if self._tolerate_blank and data[:1] in (b"\r", b"\n"):
-            # RFC 9112, 2.2: one empty line before a request line is forgiven.
-            if data == b"\r":
-                self._buffer = data
-                return None
-            if data[:2] != b"\r\n":
-                raise RemoteError("a request line was expected")
-            data = data[2:]
-            self._tolerate_blank = False
-        end = data.find(b"\r\n\r\n", 0, self._limits.total + 4)
-        if end < 0:
-            self._check_unfinished(data)
-            self._buffer = data
-            return None
-        self._buffer = data[end + 4 :]
-        return data[:end]
-
-    def take_rest(self) -> bytes:
-        """What came behind the head, given out once."""
-        rest, self._buffer = self._buffer, b""
-        return rest
-
-    def _check_unfinished(self, data: bytes) -> None:
-        limits = self._limits
-        if data.find(b"\n", 0, limits.line + 2) < 0 and len(data) > limits.line + 2:
-            raise RemoteError(f"the first line is longer than {limits.line} bytes", 414)
-        if len(data) > limits.total:
-            raise RemoteError(f"the head is longer than {limits.total} bytes", 431)
-        if grammar.BARE_LF.search(data):
-            raise RemoteError("a line ends in LF without CR")
+def parse_status_line(line: bytes) -> StatusLine:
+    """Read a response's first line.  Raises `RemoteError`."""
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        raise RemoteError("the status line is not 'HTTP/1.1 CODE REASON'")
+    minor, status, reason = match.groups()
+    return StatusLine(int(status), reason or b"", int(minor))
 
 
 def parse_request(head: bytes, limits: HeadLimits) -> RequestHead:
     """Read a request's head, given without its blank line.
 
-    Raises `RemoteError`: 400, 414, 431, or 505 for an HTTP version that is not 1.0 or 1.1.
+    Raises `RemoteError`: 414, 431, or what `parse_request_line` raises.
     """
-    line, fields = _parse_lines(head, limits)
-    match = _REQUEST_LINE.fullmatch(line)
-    if match is None:
-        raise RemoteError("the request line is not 'METHOD TARGET HTTP/1.1'")
-    method, target, _, major, minor = match.groups()
-    if major != b"1" or minor not in b"01":
-        raise RemoteError("the HTTP version must be 1.0 or 1.1", 505)
-    if not grammar.is_token(method):
-        raise RemoteError("the method is not a token")
-    if grammar.ORIGIN_FORM.fullmatch(target) is None and not (
-        target == b"*" and method == b"OPTIONS"
-    ):
-        raise RemoteError("the request target is not a path with an optional query")
-    request = RequestHead(method, target, int(minor), fields)
-    _check_host(request)
-    return request
+    line, lines = _first_line(head, limits)
+    method, target, minor, authority = parse_request_line(line)
+    fields = _checked_host(_parse_fields(lines, limits), minor, authority)
+    return RequestHead(method, target, minor, fields)
 
 
 def parse_response(head: bytes, limits: HeadLimits) -> ResponseHead:
     """Read a response's head, given without its blank line.  Raises `RemoteError`."""
-    line, fields = _parse_lines(head, limits)
-    match = _STATUS_LINE.fullmatch(line)
-    if match is None:
-        raise RemoteError("the status line is not 'HTTP/1.1 CODE REASON'")
-    minor, status, reason = match.groups()
-    return ResponseHead(int(status), reason or b"", int(minor), fields)
+    line, lines = _first_line(head, limits)
+    status, reason, minor = parse_status_line(line)
+    return ResponseHead(status, reason, minor, _parse_fields(lines, limits))
 
 
-def _parse_lines(head: bytes, limits: HeadLimits) -> tuple[bytes, Fields]:
+def _first_line(head: bytes, limits: HeadLimits) -> tuple[bytes, list[bytes]]:
     first, *lines = head.split(b"\r\n")
     if len(first) > limits.line:
         raise RemoteError(f"the first line is longer than {limits.line} bytes", 414)
+    if grammar.CONTROL.search(head.replace(b"\r\n", b"")):
+        raise RemoteError("a control character stands in the head")
+    return first, lines
+
+
+def _parse_fields(lines: list[bytes], limits: HeadLimits) -> Fields:
     if len(lines) > limits.fields:
         raise RemoteError(f"there are more than {limits.fields} header fields", 431)
-    if grammar.CONTROL.search(first) or any(map(grammar.CONTROL.search, lines)):
-        raise RemoteError("a control character stands in the head")
     pairs = []
     for line in lines:
         name, colon, value = line.partition(b":")
         if not colon or not grammar.is_token(name):
             # Folded lines (RFC 9112, 5.2) and blanks before the colon (5.1) end here, too.
             raise RemoteError("a header line is not 'Name: value'")
+        if len(name) > limits.name:
+            raise RemoteError(f"a header's name is longer than {limits.name} bytes", 431)
         pairs.append((name, value.strip(b" \t")))
-    return first, Fields(pairs)
+    return Fields(pairs)
 
 
-def _check_host(request: RequestHead) -> None:
-    """Exactly one valid Host (RFC 9112, 3.2); only HTTP/1.0 may leave it out."""
-    values = request.fields.get_all(b"host")
-    if not values and request.minor == 0:
-        return
+def _checked_host(fields: Fields, minor: int, authority: bytes | None) -> Fields:
+    """Exactly one valid Host (RFC 9112, 3.2), the target's own if it has one.
+
+    Only HTTP/1.0 may leave it out; what its target says is then put in its place.
+    """
+    values = fields.get_all(b"host")
+    if not values and minor == 0:
+        return fields if authority is None else Fields([(b"Host", authority), *fields])
     if len(values) != 1:
         raise RemoteError("there must be exactly one Host header")
-    match = grammar.HOST.fullmatch(values[0])
+    _check_authority(values[0], "the Host header")
+    if authority is not None and authority.lower() != values[0].lower():
+        raise RemoteError("the request target and the Host header name two hosts")
+    return fields
+
+
+def _check_authority(value: bytes, what: str) -> None:
+    match = grammar.HOST.fullmatch(value)
     if match is None or int(match["port"] or 0) > 65535:
-        raise RemoteError("the Host header is not a host with an optional port")
+        raise RemoteError(f"{what} is not a name or an address with an optional port")
+    try:
+        if match["ipv6"] is not None:
+            ipaddress.IPv6Address(match["ipv6"].decode("ascii"))
+        elif match["name"].replace(b".", b"").isdigit():
+            ipaddress.IPv4Address(match["name"].decode("ascii"))
+    except ValueError:
+        raise RemoteError(f"{what} is not an address that there is") from None

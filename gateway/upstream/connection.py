@@ -33,7 +33,7 @@ from ..http1 import (
 )
 from ..http1.body import BodyDecoder, decoder_for
 from ..http1.errors import Truncated
-from ..http1.head import parse_response
+from ..http1.head import parse_response, parse_status_line
 from ..record import ErrorCode
 from .errors import UpstreamError, classify
 from .receiver import Receiver
@@ -79,7 +79,7 @@ class Connection(TwistedProtocol):
         self._more = False  # more of its body will come
         self._blocked = False  # the socket takes no more of it for now
         self._paused = False  # we do not read the response for now
-        self._head_buffer = HeadBuffer(limits)
+        self._head_buffer = HeadBuffer(limits, parse_status_line)
         self._interim = 0
         self._persistent = False
         self._body: BodyDecoder | None = None

@@ -21,9 +21,11 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from tests.canaries import assert_clean
 
 #: How long a test may take, in seconds.
 DEADLINE = 30.0
@@ -38,13 +40,20 @@ _failed = pytest.StashKey[bool]()
 
 @implementer(ILogObserver)
 class LoggedFailures:
-    """A log observer that keeps the failures which are logged while one test runs."""
+    """A log observer that keeps what is logged, and which failures, while one test runs."""
 
     def __init__(self) -> None:
         self._failures: list[Failure] = []
+        self._texts: list[str] = []
+
+    def assert_clean(self) -> None:
+        """Fail if a planted key was logged."""
+        assert_clean("\n".join(self._texts), "what was logged")
 
     def __call__(self, event: LogEvent) -> None:
         failure = event.get("log_failure")
+        traceback = "" if failure is None else failure.getTraceback()
+        self._texts.append(f"{formatEvent(event)}\n{traceback}")
         if failure is not None:
             self._failures.append(failure)
 
@@ -64,6 +73,7 @@ def logged_failures(request: pytest.FixtureRequest) -> Iterator[LoggedFailures]:
     globalLogPublisher.addObserver(observer)
     try:
         yield observer
+        observer.assert_clean()
         # The other fixtures are torn down.  What they held is let go of here and, with a turn, by
         # the reactor, which stands where the test ended.
         request.node.funcargs.clear()

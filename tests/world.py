@@ -39,6 +39,7 @@ from gateway.record import Intent, Record
 from gateway.redact import Redactor
 from gateway.routing import Router
 from gateway.upstream.pool import Pool
+from tests.canaries import CLIENTS_KEY, assert_clean
 
 #: Bytes that a transport takes before it pauses its producer, as Twisted's do.
 BUFFER = 65536
@@ -209,6 +210,7 @@ class MemoryLedger:
         if self.refuse:
             result.errback(LedgerUnavailable("the disk is full"))
             return result
+        assert_clean(repr(intent), "an intent")
         self.intents.append(intent)
         if self.hold:
             self.held.append(result)
@@ -229,6 +231,7 @@ class MemoryLedger:
             result.callback(None)
 
     def settle(self, record: Record) -> None:
+        assert_clean(repr(record), "a row")
         self.records.append(record)
 
 
@@ -395,8 +398,13 @@ class World:
         return not self.services.running and not pending and self.budget.held == 0
 
 
+_CARRIERS = ("authorization:", "x-api-key:", "x-goog-api-key:", "api-key:")
+
+
 def post(path: str, body: bytes, *fields: str, version: str = "1.1") -> bytes:
-    """A POST with a JSON body."""
+    """A POST with a JSON body, and with a credential: the planted one, if `fields` have none."""
+    if "key=" not in path and not any(field.lower().startswith(_CARRIERS) for field in fields):
+        fields = (*fields, f"Authorization: Bearer {CLIENTS_KEY}")
     lines = [
         f"POST {path} HTTP/{version}",
         "Host: gw.test",

@@ -24,6 +24,7 @@ from typing import NamedTuple, TypeVar
 
 from gateway.ledger import LedgerError, queries
 from gateway.record import Value
+from tests.canaries import assert_clean
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -124,7 +125,8 @@ class GatewayProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         listen = f"listen = tcp:{self.port}:interface=127.0.0.1"
         self.config.write_text(
-            f"[gateway]\n{listen}\nstate_dir = {self.state}\n{options}\n{sections}\n"
+            f"[gateway]\n{listen}\nallowed_hosts = gw.test localhost 127.0.0.1\n"
+            f"state_dir = {self.state}\n{options}\n{sections}\n"
         )
         self._environ = environment(folder, environ)
         self._log = folder / "log"
@@ -187,10 +189,13 @@ class GatewayProcess:
         return self.wait()
 
     def kill(self) -> None:
-        """End the process with SIGKILL, if it has not ended."""
+        """End the process with SIGKILL, if it has not ended; no file it leaves holds a key."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait(PATIENCE)
+        for path in self.folder.rglob("*"):
+            if path.is_file():
+                assert_clean(path.read_bytes(), str(path.relative_to(self.folder)))
 
     # What can be seen of it.
 

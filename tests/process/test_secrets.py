@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.canaries import CLIENTS_KEY, OWN_KEY
 from tests.process.gateway_process import GatewayProcess
 from tests.process.raw_client import PATHS, RawClient, ask, prompt
 from tests.process.scripted_upstream import ScriptedUpstream, read_request, reset, send
 from tests.transcripts import CHAT_BODY, CHAT_EVENTS
 from tests.world import LAST, SSE_HEAD, chunked
 
-CLIENTS_KEY = "canary-of-the-client-5ac1e0"
-OWN_KEY = "canary-of-the-gateway-94b7d2"
 HEADERS = {
     "Authorization": f"Bearer {CLIENTS_KEY}",
     "X-Api-Key": CLIENTS_KEY,

@@ -1,0 +1,95 @@
+"""Wherever twistd is told to log to, secrets are taken out on the way."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.logger import ILogObserver, LogEvent, LogLevel
+from twisted.python.usage import UsageError
+from zope.interface import implementer
+
+from gateway import log_destination
+from gateway.config import load
+from tests.canaries import OWN_KEY, assert_clean
+
+SECTIONS = "[upstream a]\nurl = https://a.test\ndialect = openai\napi_key = env:KEY\n"
+LINE = {"log_level": LogLevel.info, "log_namespace": "gateway", "log_time": 0.0}
+
+heard: list[LogEvent] = []
+
+
+@implementer(ILogObserver)
+class Listener:
+    """An observer of somebody else's."""
+
+    def __call__(self, event: LogEvent) -> None:
+        heard.append(event)
+
+
+def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> ILogObserver:
+    """The observer that twistd would make with these options."""
+    monkeypatch.setenv("KEY", OWN_KEY)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    config = tmp_path / "gateway.ini"
+    config.write_text(SECTIONS)
+    asked = {"logger": None, "logfile": None, "nodaemon": True, "syslog": None, **options}
+    name = log_destination.choose(asked, load(str(config)))
+    assert name == "gateway.log_destination.observer"
+    return log_destination.observer()
+
+
+def log(observer: ILogObserver) -> None:
+    observer({**LINE, "log_format": "the key is {key}", "key": OWN_KEY})
+    observer({**LINE, "log_format": "{line}", "line": f"again {OWN_KEY}"})
+
+
+def test_the_file_of_logfile_holds_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """H8: twistd's own way of writing files is not used."""
+    path = tmp_path / "gateway.log"
+    log(chosen(tmp_path, monkeypatch, logfile=str(path)))
+    text = path.read_text()
+    assert text.count("[redacted]") == 2
+    assert_clean(text, "the log")
+
+
+def test_a_daemon_without_a_file_writes_where_twistd_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log(chosen(tmp_path, monkeypatch, nodaemon=False))
+    assert "[redacted]" in (tmp_path / "twistd.log").read_text()
+
+
+@pytest.mark.parametrize(("logfile", "stream"), [(None, "err"), ("-", "out")])
+def test_without_a_file_it_is_written_to_a_stream(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    logfile: str | None,
+    stream: str,
+) -> None:
+    log(chosen(tmp_path, monkeypatch, logfile=logfile))
+    sys.stdout.flush()
+    captured = capfd.readouterr()
+    assert getattr(captured, stream).count("[redacted]") == 2
+    assert_clean(captured.out + captured.err, "the log")
+
+
+def test_an_observer_of_somebody_elses_hears_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H8: what it gets are texts, not the objects that they came from."""
+    heard.clear()
+    log(chosen(tmp_path, monkeypatch, logger=f"{__name__}.Listener"))
+    assert len(heard) == 2
+    assert_clean(repr(heard), "what the observer heard")
+
+
+def test_an_observer_that_there_is_not_is_told_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match=r"--logger nowhere\.to_be_found cannot"):
+        chosen(tmp_path, monkeypatch, logger="nowhere.to_be_found")

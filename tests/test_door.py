@@ -112,7 +112,7 @@ def test_a_field_with_a_credential_that_comes_twice_is_refused(name: str) -> Non
 
 
 def test_the_gateways_own_key_takes_the_place_of_the_clients() -> None:
-    """E7: no credential of a client goes to an upstream that has a key of its own."""
+    """H8: no credential of a client goes to an upstream that has a key of its own."""
     world = guarded()
     world.client().send(chat("Authorization: Bearer the-key-of-team-a", "x-api-key:"))
     fields = sent_up(world)
@@ -121,7 +121,7 @@ def test_the_gateways_own_key_takes_the_place_of_the_clients() -> None:
 
 
 def test_a_clients_key_goes_to_no_upstream_even_without_a_key_there() -> None:
-    """E7: what clients and the gateway share is a secret between them."""
+    """H8: what clients and the gateway share is a secret between them."""
     world = World(clients=(TEAM,))
     world.client().send(chat("Authorization: Bearer the-key-of-team-a"))
     assert b"team-a" not in world.up.read()
@@ -140,7 +140,7 @@ def test_a_clients_key_goes_to_no_upstream_even_without_a_key_there() -> None:
     ],
 )
 def test_credentials_of_another_familys_api_stay_here(family: Family, goes_on: set[bytes]) -> None:
-    """E7: a key for one provider is not shown to another."""
+    """H8: a key for one provider is not shown to another."""
     world = World(replace(UPSTREAM, family=family))
     path = "/v1/messages" if family is Family.ANTHROPIC else "/v1/chat/completions"
     own = ["Authorization: Bearer a", "x-api-key: b", "x-goog-api-key: c"]
@@ -204,7 +204,7 @@ def test_a_method_that_is_not_passed_on_is_told_with_those_that_are() -> None:
 
 
 def test_an_upstreams_echo_of_a_key_reaches_neither_row_nor_error_event() -> None:
-    """E7: after the commit its words are told in an event; the keys in them are not."""
+    """H8: after the commit its words are told in an event; the keys in them are not."""
     world = World(replace(UPSTREAM, family=Family.OPENAI, api_key=OWN_SECRET), keepalive_after=1.0)
     client = world.client().send(chat(f"Authorization: Bearer {CLIENTS_KEY}"))
     world.clock.advance(1.5)  # the stream has begun

@@ -162,6 +162,7 @@ class Channel(Answering):
         if request.upload is None:
             self._start_request()
         else:
+            request.upload.resume()  # no more body, but the client's leaving has to be seen
             self._be_busy()
             request.upload.ended()
         return rest

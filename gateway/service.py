@@ -31,10 +31,12 @@ from twisted.python.failure import Failure
 
 from . import journal
 from .config import Config, with_demo
+from .config.model import Gateway
 from .demo import demo_site
 from .exchange.services import Services
 from .front.budget import BodyBudget
-from .front.site import GatewaySite
+from .front.site import FrontLimits, GatewaySite
+from .http1 import HeadLimits
 from .ledger import LedgerError, SqliteLedger
 from .notify import Notifier
 from .proxy import Identity, ReverseProxy
@@ -119,8 +121,9 @@ class GatewayService(Service):
             lambda: self._accepting,
         )
         budget = BodyBudget(config.gateway.max_buffered)
+        limits = _front_limits(config.gateway)
         for description in config.gateway.listen:
-            site = GatewaySite(proxy, proxy, self._reactor, budget)
+            site = GatewaySite(proxy, proxy, self._reactor, budget, limits)
             self._sites.append(site)
             self._ports.append(self._listen(description, site))
 
@@ -229,6 +232,17 @@ class GatewayService(Service):
         await loop.start(_DRAIN_LOOK)
         for exchange in tuple(running):
             exchange.drain()
+
+
+def _front_limits(gateway: Gateway) -> FrontLimits:
+    """What a client's connection may take, as the file has it."""
+    return FrontLimits(
+        head=HeadLimits(total=gateway.max_head, fields=gateway.max_headers),
+        head_timeout=gateway.client_head_timeout,
+        idle_timeout=gateway.client_idle_timeout,
+        body_grace=gateway.client_body_grace,
+        body_rate=gateway.client_body_rate,
+    )
 
 
 def _stop_listening(port: IListeningPort) -> Deferred[object]:

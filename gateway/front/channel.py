@@ -162,6 +162,7 @@ class Channel(Answering):
         if request.upload is None:
             self._start_request()
         else:
+            request.upload.resume()  # it may have been paused, and what is behind it is read anyway
             self._be_busy()
             request.upload.ended()
         return rest

@@ -89,6 +89,32 @@ def test_an_upstream_that_does_not_take_the_body_pauses_its_client() -> None:
     assert asked(raw + world.up.read()) == (b"x" * 300_000, True)
 
 
+def test_a_body_whose_last_byte_paused_its_client_leaves_the_connection_read() -> None:
+    """D10, H6: else nobody would see the client go, and its next request would hang."""
+    world = World()
+    client = world.client().send(TOLD)
+    world.up.stalled = True
+    client.send(b"x" * 300_000)
+    assert client.wire.reading
+    world.up.stalled = False
+    assert asked(world.up.read())[1]
+    world.up.deliver(OK)
+    client.send(CHUNKED + chunked(b"again") + LAST)
+    assert asked(world.up.read()) == (b"again", True)
+
+
+def test_a_body_that_is_whole_before_the_upstream_is_there_leaves_the_connection_read() -> None:
+    """A2, D10: a client that goes while the upstream is awaited is seen to go."""
+    world = World()
+    world.ledger.hold = True
+    client = world.client().send(CHUNKED + chunked(b"hello") + LAST)
+    assert client.wire.reading
+    client.wire.lose()
+    assert world.record.outcome == "client_gone"
+    world.ledger.release()
+    assert not world.endpoint.wires
+
+
 def test_an_upstream_that_never_takes_the_body_is_given_up() -> None:
     """D10, E2: the idle timeout runs while it stands still."""
     world = World(idle_timeout=30.0)

@@ -11,7 +11,7 @@ avoid it.
 
 Who calls it: `redacting` wraps the process's log observer, tracebacks included; `Redactor.intent`
 and `Redactor.record` make what a row may hold; `Redactor.redact` is for every other text;
-`Redactor.mask` is for bytes of an upstream's that go on to a client.
+bytes of an upstream's that go on to a client are `gateway.exchange.mask`'s.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Redactor:
         known = {secret for secret in secrets if len(secret) >= SHORTEST}
         forms = {form for secret in known for form in _forms(secret)}
         self._forms = sorted(forms, key=len, reverse=True)  # one may be the beginning of another
-        self._known = sorted((secret.encode() for secret in known), key=len, reverse=True)
+        self._count = len(known)
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -147,7 +147,7 @@ class Redactor:
         return cls(key.reveal() for key in keys if key is not None)
 
     def __repr__(self) -> str:
-        return f"<Redactor of {len(self._known)} secrets>"
+        return f"<Redactor of {self._count} secrets>"
 
     def redact(self, text: str, also: Iterable[bytes] = ()) -> str:
         """`text` without secrets.  Never raises.
@@ -162,13 +162,6 @@ class Redactor:
                 if len(form) >= SHORTEST and form in text:
                     text = text.replace(form, HIDDEN)
         return _without_patterns(text)
-
-    def mask(self, data: bytes) -> bytes:
-        """`data` with asterisks in place of known secrets: its length stays, and so its framing."""
-        for secret in self._known:
-            if secret in data:
-                data = data.replace(secret, b"*" * len(secret))
-        return data
 
     def intent(self, intent: Intent, also: Iterable[bytes] = ()) -> Intent:
         """An intent that may be kept."""

@@ -38,6 +38,7 @@ from .forward import NO_LENGTH, OWN_STREAM_HEAD, response_pairs
 from .keepalive import Keepalive
 from .life import Body as BodyState
 from .life import Circumstances, Ending, Kind, Life, Signal
+from .mask import KeyMask
 from .relay import BodyRelay, Collector, EventRelay, Pressure, Relay
 from .services import Services
 from .settled import Course, settled
@@ -209,6 +210,9 @@ class Exchange:
             self._keepalive.stop()
         if not self._began_stream:
             pairs, framing = response_pairs(head, framing, is_event_stream=is_events)
+            mask = self._key_mask(head)
+            if mask is not None:
+                pairs = [(name, mask.whole(value)) for name, value in pairs]
             self._request.start(head.status, head.reason, pairs, framing)
         self._pressure = Pressure(self._connection, self._moments, self._deadlines, self._clock)
         if self._request.channel is not None:
@@ -222,7 +226,14 @@ class Exchange:
         if is_events:
             return EventRelay(request, self._dialect, moments, clock, begun=self._began_stream)
         meter = None if _is_coded(head) else self._dialect.body_meter()
-        return BodyRelay(request, meter, moments, clock)
+        return BodyRelay(request, meter, moments, clock, self._key_mask(head))
+
+    def _key_mask(self, head: ResponseHead) -> KeyMask | None:
+        """What hides the gateway's own key in an answer that may tell it."""
+        key = self._pool.upstream.api_key
+        if key is None or head.status < 400 or _is_coded(head):
+            return None
+        return KeyMask(key.reveal().encode("latin-1"))
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the body, out of their framing: the hot path."""

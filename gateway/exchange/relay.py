@@ -22,6 +22,7 @@ from ..sse import BOM, EventScanner
 from ..upstream.connection import Connection
 from .deadlines import Deadlines, Moments
 from .life import Body, Circumstances
+from .mask import KeyMask
 
 #: Bytes kept of an answer that cannot be passed on and has to be told in an error event.
 COLLECTED = 64 * 1024
@@ -145,10 +146,17 @@ class BodyRelay:
     events = 0
 
     def __init__(
-        self, request: Request, meter: Meter | None, moments: Moments, clock: IReactorTime
+        self,
+        request: Request,
+        meter: Meter | None,
+        moments: Moments,
+        clock: IReactorTime,
+        mask: KeyMask | None = None,
     ) -> None:
+        """`mask`: what hides the gateway's own key, where the body may tell it."""
         self.size = 0
         self._meter = meter
+        self._mask = mask
         self._request = request
         self._moments = moments
         self._clock = clock
@@ -160,12 +168,16 @@ class BodyRelay:
         moments.last_byte = now = self._clock.seconds()
         if moments.first_event is None:
             moments.first_event = now
+        if self._mask is not None:
+            data = self._mask.feed(data)
         self._request.send(data)
         if self._meter is not None:
             self._meter.feed(data)
 
     def upstream_ended(self) -> None:
         """The body is whole."""
+        if self._mask is not None:
+            self._request.send(self._mask.finish())
         if self._meter is not None:
             self._meter.end()
 

@@ -1,0 +1,42 @@
+"""The Go program, built once, and the rows of servers, each shared by the tests of one module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.interop.chain import LAYOUTS, Chain, chain
+from tests.interop.servers import build_peer
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever proxy this machine uses, loopback is reached without it."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1,localhost")
+
+
+@pytest.fixture(scope="session")
+def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program in ``go``."""
+    return build_peer(tmp_path_factory.mktemp("peer"))
+
+
+@pytest.fixture(scope="module", params=LAYOUTS)
+def module_row(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, peer: Path
+) -> Iterator[Chain]:
+    """A row for each layout."""
+    with chain(tmp_path_factory.mktemp("row"), peer, request.param) as row:
+        yield row
+
+
+@pytest.fixture
+def row(module_row: Chain) -> Iterator[Chain]:
+    """A row; a server in it that finds something wrong fails the test."""
+    module_row.gateway.forget_rows()
+    before = module_row.complaints()
+    yield module_row
+    assert module_row.complaints() == before

@@ -138,6 +138,8 @@ class Route:
     idle_timeout: float | None = 180.0
     total_timeout: float | None = None
     client_write_timeout: float | None = 60.0
+    on_disconnect: float = 0.0  #: seconds to read on after the client has left; 0 is ``abort``
+    usage_injection: bool = False
     max_body: int = 32 * 1024 * 1024
     inspect_limit: int = 32 * 1024 * 1024
 

@@ -162,6 +162,19 @@ POLICY: Mapping[str, Key] = {
         "How long a client may read nothing while bytes wait for it.",
         default="60s",
     ),
+    "on_disconnect": Key(
+        values.abort_or_drain("10ms", "1h"),
+        "What becomes of the upstream's answer when the client leaves: abort it at once, or "
+        "drain:30s, which reads on for so long at most, to learn what it costs.",
+        default="abort",
+    ),
+    "usage_injection": Key(
+        values.switch,
+        "Ask OpenAI's chat completions and completions for the tokens that a stream takes, where "
+        "the client does not; what comes only because of that is taken out of the answer again. "
+        "Some servers refuse requests that ask for it.",
+        default="off",
+    ),
     "max_body": Key(
         values.size("1", "1TiB"),
         "The largest request body; a larger one is answered 413.",

@@ -133,6 +133,21 @@ def choice(kind: type[E]) -> Callable[[str], E]:
     return parse
 
 
+def abort_or_drain(low: str, high: str) -> Callable[[str], float]:
+    """A parser for ``abort``, which gives 0, and ``drain:DURATION``, in seconds."""
+    ranged = _ranged(seconds, low, high)
+
+    def parse(text: str) -> float:
+        if text == "abort":
+            return 0.0
+        word, colon, length = text.partition(":")
+        if word != "drain" or not colon:
+            raise BadValue(f"{shown(text)} is unknown, write abort or drain:30s")
+        return ranged(length)
+
+    return parse
+
+
 def absolute_path(text: str) -> Path:
     """A path that means the same whatever the current folder is."""
     if not text.startswith("/"):

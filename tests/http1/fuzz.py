@@ -69,15 +69,19 @@ def _batch(tally: Tally, number: int, size: int) -> None:
     run()
 
 
-def _result(tally: Tally, command: str, seconds: float) -> Iterator[str]:
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def _result(tally: Tally, commit: str, command: str, seconds: float) -> Iterator[str]:
     """The lines of the result, in reStructuredText."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("h11", "httptools", "hypothesis"))
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     rows = (
         ("date", datetime.datetime.now(datetime.UTC).date().isoformat()),
-        ("on top of commit", commit or "unknown"),
+        ("on top of commit", commit),
         ("command", f"``{command}``"),
         ("versions", f"Python {platform.python_version()}, {packages}"),
         ("examples", f"{tally.examples:,}, in {seconds:.0f} seconds"),
@@ -116,6 +120,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=1, help="the first batch's (%(default)s)")
     options = parser.parse_args(arguments)
     tally = Tally()
+    commit = _commit()
     began = time.monotonic()
     number = options.seed
     while tally.examples < options.examples:
@@ -130,7 +135,8 @@ def main(arguments: Sequence[str]) -> int:
         progress = f"\r{tally.examples:,} examples, {share:.0%}, {seconds:.0f} s"
         print(progress, end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    print(*_result(tally, f"{parser.prog} {' '.join(arguments)}".strip(), seconds), sep="\n")
+    command = f"{parser.prog} {' '.join(arguments)}".strip()
+    print(*_result(tally, commit, command, seconds), sep="\n")
     return 0
 
 

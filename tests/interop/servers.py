@@ -30,7 +30,7 @@ from tests.process.gateway_process import PATIENCE, eventually, free_port
 GO_SOURCES: Final = Path(__file__).parent / "go"
 
 #: What is not tested without a program, and how it is come by.
-_LEFT_OUT: Final = {
+LEFT_OUT: Final = {
     "nginx": ("streams and uploads through nginx", "apt-get install nginx-light"),
     "haproxy": ("streams and uploads through HAProxy", "apt-get install haproxy"),
     "slowhttptest": ("slow clients", "apt-get install slowhttptest"),
@@ -56,7 +56,7 @@ def program(name: str) -> str:
     found = shutil.which(name, path=folders)
     if found is not None:
         return found
-    what, advice = _LEFT_OUT[name]
+    what, advice = LEFT_OUT[name]
     reason = f"not tested: {what}; {name} is not installed ({advice})"
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)

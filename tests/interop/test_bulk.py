@@ -68,8 +68,8 @@ class Watch:
 @pytest.mark.parametrize("query", ["", "?chunked"])
 def test_a_download_of_500_megabytes_is_not_held(row: Chain, query: str) -> None:
     """D10: memory stays bounded, and no file is made."""
-    response = row.begin("GET", f"/v1/files/{DOWNLOAD}/content{query}", {}).getresponse()
     watch = Watch(row)
+    response = row.begin("GET", f"/v1/files/{DOWNLOAD}/content{query}", {}).getresponse()
     digest, size = hashlib.sha256(), 0
     while piece := response.read(MiB):
         digest.update(piece)
@@ -96,8 +96,8 @@ Framed = Callable[[Iterable[bytes]], tuple[dict[str, str], Iterable[bytes]]]
 def test_an_upload_of_200_megabytes_is_not_held(row: Chain, framed: Framed) -> None:
     """D10: memory stays bounded, and no file is made."""
     framing, pieces = framed(form())
-    connection = row.begin("POST", "/v1/files", {**FORM, **framing, "X-Case": new_case()})
     watch = Watch(row)
+    connection = row.begin("POST", "/v1/files", {**FORM, **framing, "X-Case": new_case()})
     for piece in pieces:
         connection.send(piece)
         watch.look()
@@ -111,8 +111,8 @@ def test_an_upload_waits_with_the_client_while_the_upstream_does_not_read(row: C
     """D10: what the kernel does not hold stays with the client, and nothing is lost of it."""
     case = new_case()
     head = {**BINARY, "Content-Length": str(UPLOAD), "X-Case": case}
-    connection = row.begin("POST", "/v1/files?wait", head)
     watch = Watch(row)
+    connection = row.begin("POST", "/v1/files?wait", head)
     connection.sock.settimeout(1)
     sent = send_until_held_back(connection.sock)
     assert sent < IN_SOCKETS
@@ -131,8 +131,8 @@ def test_an_upload_waits_with_the_client_while_the_upstream_does_not_read(row: C
 def test_a_download_waits_with_the_upstream_while_the_client_does_not_read(row: Chain) -> None:
     """D5, D10: what the kernel does not hold stays with the upstream, and nothing is lost of it."""
     case = new_case()
-    connection = row.begin("GET", f"/v1/files/{DOWNLOAD}/content", {"X-Case": case})
     watch = Watch(row)
+    connection = row.begin("GET", f"/v1/files/{DOWNLOAD}/content", {"X-Case": case})
     eventually(lambda: row.sent(case) and stands_still(row, case), "the upstream is held back")
     assert row.sent(case) < IN_SOCKETS
     response = connection.getresponse()

@@ -1,7 +1,8 @@
-"""The servers' complaints, on which the other tests here rely: each is made where it is due."""
+"""What the other tests rely on: no server is missing unnoticed, each complains when it is due."""
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -13,6 +14,8 @@ from tests.interop import servers
 from tests.interop.servers import Server
 from tests.process.gateway_process import PATIENCE, eventually
 from tests.process.scripted_upstream import ScriptedUpstream, read_request, send
+
+ROOT = Path(__file__).parents[2]
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 #: What an upstream can do wrong; the last two go wrong only once the head has been passed on.
@@ -90,3 +93,23 @@ def test_a_server_behind_complains_of_a_broken_request(
         assert provider.complaints(1) == []
         ask(provider.port, BROKEN_REQUESTS[wrong])
         eventually(lambda: provider.complaints(2), "the provider complains")
+
+
+def test_ci_installs_every_program() -> None:
+    installed = (ROOT / ".ci" / "run").read_text() + (ROOT / "setup.cfg").read_text()
+    for _, advice in servers.LEFT_OUT.values():
+        package = re.search(r"install ([\w-]+)", advice)
+        assert package
+        assert package[1] in installed
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)]
+)
+def test_a_program_that_is_missing_is_told_of_and_fails_only_in_ci(
+    monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    with pytest.raises(outcome, match=r"not tested: .*HAProxy; .*apt-get install haproxy"):
+        servers.program("haproxy")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from .anthropic_meter import MessageBodyMeter, MessageStreamMeter
-from .base import Meter, Peek, Trouble
+from .base import FRESH, UNSEEN, Dialect, Meter, Peek, Standing, StreamKind, Trouble
 from .openai import json_text, plain
 from .request import peek
 
@@ -43,29 +43,28 @@ def error_event(trouble: Trouble) -> bytes:
     return b"event: error\ndata: " + error_body(trouble) + b"\n\n"
 
 
-class Anthropic:
+class Anthropic(Dialect):
     """The dialect of ``/v1/messages``."""
 
     name: ClassVar[str] = "anthropic"
-    inspects: ClassVar[bool] = True
 
-    def peek(self, body: Sequence[bytes]) -> Peek:
+    def peek(self, body: Sequence[bytes], known: Peek = UNSEEN) -> Peek:
         """Model and stream flag; raises `BadRequest`."""
-        return peek(body)
+        return peek(body, known)
 
     def error_body(self, trouble: Trouble) -> bytes:
         """The JSON body of an error response."""
         return error_body(trouble)
 
-    def error_event(self, trouble: Trouble) -> bytes:
+    def error_event(self, trouble: Trouble, standing: Standing = FRESH) -> bytes:
         """The event that ends a stream which failed."""
         return error_event(trouble)
 
-    def keepalive(self, *, started: bool, after_id: bool) -> bytes:
+    def keepalive(self, standing: Standing = FRESH) -> bytes:
         """A ``ping``, which may stand anywhere between events, before the first one too."""
         return b'event: ping\ndata: {"type": "ping"}\n\n'
 
-    def stream_meter(self) -> Meter:
+    def stream_meter(self, kind: StreamKind = StreamKind.EVENTS) -> Meter:
         """A meter for a stream of a message."""
         return MessageStreamMeter()
 

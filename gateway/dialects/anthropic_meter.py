@@ -14,7 +14,7 @@ from typing import Final
 from ..record import Usage
 from ..sse import parse
 from . import provider_error
-from .base import Reading
+from .base import Meter, Reading
 from .counts import RAW_LIMIT, Unbelievable, believe, told
 from .jsonpick import Windows, lenient, members, text
 from .request import NAME_LIMIT
@@ -92,7 +92,7 @@ class _Tally:
         return Reading(self.model, usage, kept, problem, self.stop_reason, self.error)
 
 
-class MessageStreamMeter:
+class MessageStreamMeter(Meter):
     """Reads the event stream of a message.
 
     `complete` becomes true with ``message_stop`` and with a provider's ``error`` event: both are
@@ -149,7 +149,7 @@ class MessageStreamMeter:
             self.complete = True
 
 
-class MessageBodyMeter:
+class MessageBodyMeter(Meter):
     """Reads a message, or an error, that is one JSON object."""
 
     def __init__(self) -> None:

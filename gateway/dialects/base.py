@@ -3,13 +3,20 @@
 A dialect is one endpoint's way of speaking: which requests ask for a stream, what an error looks
 like before and after the head, what may be said into a silent stream, and where usage and the end
 of a stream are to be found.  It knows nothing of sockets; the exchange asks, the dialect answers.
+
+In the order of a request: `Dialect.peek_target` and `Dialect.peek` look at what was asked (or
+`gateway.dialects.multipart`, for a form that is passed on while it comes); `Dialect.stream_kind`
+looks at the head of the answer; a `Meter` reads the answer; `Standing` tells the dialect how far
+the answer has come when the gateway has something to say itself.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from enum import Enum
+from typing import ClassVar, Final
 
 from ..record import ErrorCode, Usage
 
@@ -20,10 +27,18 @@ class BadRequest(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Peek:
-    """What the gateway needs to know of a request's body."""
+    """What the gateway needs to know of a request."""
 
     model: str | None = None
     stream: bool = False
+    include_usage: bool = False  #: the client itself asked for a usage chunk in its stream
+    #: The answer repeats one that another request began: its usage counts only where no row that
+    #: has the same `Reading.response_id` has a usage already.
+    replay: bool = False
+
+
+#: A request of which nothing is known.
+UNSEEN: Final = Peek()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,59 +65,120 @@ class Reading:
     usage_problem: str | None = None  #: why the usage was not believed
     stop_reason: str | None = None
     error: str | None = None  #: the provider's own error in what was fed, as "type: message"
+    response_id: str | None = None  #: by which the same answer can be asked for again
+    sequence: int | None = None  #: the last ``sequence_number``, where events are numbered
 
 
-class Meter(Protocol):
+class StreamKind(Enum):
+    """What a streamed answer comes as, and so where one piece of it ends."""
+
+    EVENTS = "server-sent events"
+    LINES = "lines, each a JSON document"
+    ARRAY = "one JSON array, sent element by element"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a stream has come where the gateway wants to say something itself.
+
+    The default is a stream of which only what the gateway itself said has been passed on.
+    """
+
+    kind: StreamKind = StreamKind.EVENTS
+    started: bool = False  #: an event of the upstream's has been passed on
+    after_id: bool = False  #: one of its events had an ``id:`` line
+    reading: Reading = field(default_factory=Reading)  #: what the stream's meter has seen
+
+
+#: A stream that the gateway begins itself.
+FRESH: Final = Standing()
+
+
+class Meter(ABC):
     """Reads a response on the side.  O(1) memory; never raises on anything an upstream sends."""
 
     #: True once the dialect's terminal event (or whole body) was in what was fed.  A provider's own
     #: error event counts as terminal in a stream: it is the last word, to which nothing need be
     #: added.  `Reading.error` tells the two apart.
-    complete: bool
+    complete: bool = False
 
+    @abstractmethod
     def feed(self, block: bytes) -> None:
-        """Take the next bytes: whole events for a stream, any piece for other bodies.
+        """Take the next bytes: whole events of `StreamKind.EVENTS`, whole lines of
+        `StreamKind.LINES`, any piece of `StreamKind.ARRAY` and of other bodies.
 
         "Whole events" is what `gateway.sse.EventScanner.whole` tells: no byte order mark, and
         nothing of an event that was too long to be held.
         """
 
+    def feed_part(self, part: bytes, *, last: bool) -> None:  # noqa: B027
+        """Take the next part of an event (or line) that was too long to be held.
+
+        `last`: it ends with this part.  What such an event tells may be lost to a meter that does
+        not care: only those whose usage or terminal event can be long do.
+        """
+
+    @abstractmethod
     def end(self) -> None:
         """The body came to its clean HTTP end; some dialects are only complete then."""
 
+    @abstractmethod
     def reading(self) -> Reading:
         """What has been seen so far."""
 
 
-class Dialect(Protocol):
-    """One endpoint of one family.  Instances are stateless and shared."""
+class Dialect(ABC):
+    """One endpoint of one family.  Instances are immutable and shared."""
 
     #: The row's ``dialect``.
     name: ClassVar[str]
-    #: Whether a request's body must be JSON and is looked into.
-    inspects: ClassVar[bool]
+    #: Whether a request's body, if it is JSON, is kept and looked into by `peek`.
+    inspects: ClassVar[bool] = True
+    #: Whether a request's body, if it is ``multipart/form-data``, is looked into by a
+    #: `gateway.dialects.multipart.MultipartPeek` while it is passed on.
+    reads_forms: ClassVar[bool] = False
+    #: Whether `gateway.usage_injection` can ask for usage here that the client did not ask for.
+    injects_usage: ClassVar[bool] = False
+    #: Whether the exchange ends with the terminal event, even if the upstream's body goes on.
+    closes_after_terminal: ClassVar[bool] = False
 
-    def peek(self, body: Sequence[bytes]) -> Peek:
-        """Model and stream flag of a request body (a list of chunks).
+    def peek_target(self, method: bytes, target: bytes) -> Peek:
+        """What method and target (the raw path and query) tell: all there is without a body."""
+        return Peek()
+
+    @abstractmethod
+    def peek(self, body: Sequence[bytes], known: Peek = UNSEEN) -> Peek:
+        """What a request's JSON body (a list of chunks) tells, added to what its target told.
 
         Raises `BadRequest` if the body is not a JSON object or a field has the wrong type.
         """
 
+    def stream_kind(self, media_type: bytes, peek: Peek) -> StreamKind | None:
+        """What kind of stream a successful answer of this media type (in lower case, without
+        parameters) to a request so seen is; None for a body that is no stream.
+        """
+        return StreamKind.EVENTS if media_type == b"text/event-stream" else None
+
+    @abstractmethod
     def error_body(self, trouble: Trouble) -> bytes:
         """The JSON body of an error response."""
 
-    def error_event(self, trouble: Trouble) -> bytes:
-        """What ends a committed event stream that failed: whole events, never a terminal one."""
+    @abstractmethod
+    def error_event(self, trouble: Trouble, standing: Standing = FRESH) -> bytes:
+        """What ends a committed stream that failed: whole events or lines, never a terminal one
+        that tells of success.  Empty if nothing can be said: the body has to be broken then.
 
-    def keepalive(self, *, started: bool, after_id: bool) -> bytes:
-        """What may be said at an event boundary; empty if this dialect has nothing harmless.
-
-        `started`: bytes of the upstream have been passed on; `after_id`: one of its events had an
-        ``id:`` line.
+        It may be several events; all of them are written at once.
         """
 
-    def stream_meter(self) -> Meter:
-        """A meter for an event stream."""
+    @abstractmethod
+    def keepalive(self, standing: Standing = FRESH) -> bytes:
+        """What may be said at a boundary; empty if this dialect has nothing harmless there."""
 
+    @abstractmethod
+    def stream_meter(self, kind: StreamKind = StreamKind.EVENTS) -> Meter:
+        """A meter for a stream of this kind."""
+
+    @abstractmethod
     def body_meter(self) -> Meter:
         """A meter for any other body."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from .base import Meter, Peek, Reading, Trouble
+from .base import FRESH, UNSEEN, Dialect, Meter, Peek, Reading, Standing, StreamKind, Trouble
 
 
 class ErrorShape(Protocol):
@@ -22,7 +22,7 @@ class ErrorShape(Protocol):
         """The event that ends a stream which failed."""
 
 
-class Generic:
+class Generic(Dialect):
     """The dialect of an endpoint that is only passed through."""
 
     name: ClassVar[str] = "generic"
@@ -31,23 +31,23 @@ class Generic:
     def __init__(self, shape: ErrorShape) -> None:
         self._shape = shape
 
-    def peek(self, body: Sequence[bytes]) -> Peek:
+    def peek(self, body: Sequence[bytes], known: Peek = UNSEEN) -> Peek:
         """Nothing: the body may be of any type."""
-        return Peek()
+        return known
 
     def error_body(self, trouble: Trouble) -> bytes:
         """The JSON body of an error response, in the family's shape."""
         return self._shape.error_body(trouble)
 
-    def error_event(self, trouble: Trouble) -> bytes:
+    def error_event(self, trouble: Trouble, standing: Standing = FRESH) -> bytes:
         """The event that ends a stream which failed, in the family's shape."""
         return self._shape.error_event(trouble)
 
-    def keepalive(self, *, started: bool, after_id: bool) -> bytes:
+    def keepalive(self, standing: Standing = FRESH) -> bytes:
         """Nothing: it is not known what the client would make of it."""
         return b""
 
-    def stream_meter(self) -> Meter:
+    def stream_meter(self, kind: StreamKind = StreamKind.EVENTS) -> Meter:
         """A meter that reads nothing."""
         return NullMeter()
 
@@ -56,7 +56,7 @@ class Generic:
         return NullMeter()
 
 
-class NullMeter:
+class NullMeter(Meter):
     """Reads nothing; complete with the clean end of HTTP."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ import msgspec
 from ..record import Usage
 from ..sse import payloads
 from . import openai, provider_error
-from .base import Meter, Peek, Reading, Trouble
+from .base import FRESH, UNSEEN, Dialect, Meter, Peek, Reading, Standing, StreamKind, Trouble
 from .counts import RAW_LIMIT, Unbelievable, believe, part_of, told
 from .jsonpick import UNREADABLE, Windows, lenient, text
 from .request import NAME_LIMIT, peek
@@ -38,29 +38,29 @@ _TOLD: Final = (
 )  # fmt: skip
 
 
-class OpenAIChat:
+class OpenAIChat(Dialect):
     """The dialect of ``/v1/chat/completions``."""
 
     name: ClassVar[str] = "openai_chat"
-    inspects: ClassVar[bool] = True
+    injects_usage: ClassVar[bool] = True
 
-    def peek(self, body: Sequence[bytes]) -> Peek:
-        """Model and stream flag; raises `BadRequest`."""
-        return peek(body)
+    def peek(self, body: Sequence[bytes], known: Peek = UNSEEN) -> Peek:
+        """Model, stream flag, ``include_usage``; raises `BadRequest`."""
+        return peek(body, known)
 
     def error_body(self, trouble: Trouble) -> bytes:
         """The JSON body of an error response."""
         return openai.error_body(trouble)
 
-    def error_event(self, trouble: Trouble) -> bytes:
+    def error_event(self, trouble: Trouble, standing: Standing = FRESH) -> bytes:
         """The event that ends a stream which failed."""
         return openai.error_event(trouble)
 
-    def keepalive(self, *, started: bool, after_id: bool) -> bytes:
+    def keepalive(self, standing: Standing = FRESH) -> bytes:
         """A comment: any event with data would have to be a chunk."""
-        return openai.keepalive(after_id=after_id)
+        return openai.keepalive(after_id=standing.after_id)
 
-    def stream_meter(self) -> Meter:
+    def stream_meter(self, kind: StreamKind = StreamKind.EVENTS) -> Meter:
         """A meter for a stream of chunks."""
         return ChatStreamMeter()
 
@@ -133,7 +133,7 @@ class _Tally:
         return Reading(self.model, *read, self._stop_reason, self.error)
 
 
-class ChatStreamMeter:
+class ChatStreamMeter(Meter):
     """Reads a stream of chat completion chunks.
 
     `complete` also becomes true with an in-band ``error``: the provider has said its last word, and
@@ -197,7 +197,7 @@ class ChatStreamMeter:
             self.complete = True
 
 
-class ChatBodyMeter:
+class ChatBodyMeter(Meter):
     """Reads a chat completion, or an error, that is one JSON object."""
 
     def __init__(self) -> None:

@@ -2,49 +2,60 @@
 
 The body goes on to the upstream as it came: this only reads.  What the upstream might accept is
 not refused here, so a byte order mark (RFC 8259, section 8.1, lets parsers ignore one), unknown
-members and what `mended` mends all pass.
+members and what `mended` mends all pass, and a body that does not even begin as JSON passes unseen:
+it may be a form, or compressed, under a media type that tells nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 
-from .base import BadRequest, Peek
-from .jsonpick import UNREADABLE, mended
+from .base import UNSEEN, BadRequest, Peek
+from .jsonpick import UNREADABLE, lenient, mended
 
 #: How much of a model's name the records keep, in characters.
 NAME_LIMIT: Final = 256
 
 _BOM: Final = b"\xef\xbb\xbf"
+_WHITE: Final = b" \t\r\n"
 
 
 class _Body(msgspec.Struct):
     model: str | None = None
     stream: bool | None = None
+    stream_options: msgspec.Raw = msgspec.Raw()  # whatever it is: the upstream's to judge
 
 
 _decode = msgspec.json.Decoder(_Body).decode
 
 
-def peek(body: Sequence[bytes]) -> Peek:
-    """Model and stream flag of a request body, given as a list of chunks.
+def peek(body: Sequence[bytes], known: Peek = UNSEEN) -> Peek:
+    """What a request body, given as a list of chunks, adds to what is known of its request.
 
-    Raises `BadRequest` if it is not a JSON object, or ``model`` is not a string or ``stream`` not
-    a boolean.  The error tells where, and nothing of what the body says.
+    Raises `BadRequest` if it is not a JSON object though it begins as JSON, or ``model`` is not a
+    string or ``stream`` not a boolean.  The error tells where, and nothing of what the body says.
     """
     data = body[0] if len(body) == 1 else b"".join(body)
     data = data.removeprefix(_BOM)
     if not data or data.isspace():
         raise BadRequest("the request body is empty; it has to be a JSON object")
+    if data.lstrip(_WHITE)[:1] not in (b"{", b"["):
+        return known
     try:
         fields = _decode(data)
     except UNREADABLE:
         fields = _second_opinion(data)
-    model = fields.model
-    return Peek(None if model is None else model[:NAME_LIMIT], bool(fields.stream))
+    options = lenient(fields.stream_options) if fields.stream_options else None
+    return replace(
+        known,
+        model=known.model if fields.model is None else fields.model[:NAME_LIMIT],
+        stream=known.stream or bool(fields.stream),
+        include_usage=isinstance(options, dict) and options.get("include_usage") is True,
+    )
 
 
 def _second_opinion(data: bytes) -> _Body:

@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..config.model import KeepaliveMode
-from ..dialects.base import Peek
+from ..dialects.base import FRESH, Peek
 from ..dialects.provider_error import from_body
 from ..front.request import Request
 from ..http1 import Framing, ResponseHead
@@ -168,7 +168,7 @@ class Exchange:
             return
         if self._life.ending is not None:
             return
-        if not self._dialect.keepalive(started=False, after_id=False):
+        if not self._dialect.keepalive(FRESH):
             return
         after = 0.0 if route.keepalive is KeepaliveMode.IMMEDIATE else route.keepalive_after
         self._keepalive = Keepalive(
@@ -279,17 +279,16 @@ class Exchange:
         relay = self._relay
         if self._moments.paused is not None or self._life.ending is not None:
             return
-        started = isinstance(relay, EventRelay) and relay.scanner.first_event_seen
-        after_id = False
+        standing = FRESH
         if isinstance(relay, EventRelay):
             if not relay.scanner.injectable:
                 return
-            after_id = relay.scanner.saw_id
+            standing = relay.standing()
         elif not self._began_stream:
             self._began_stream = True
             self._request.start(200, b"OK", OWN_STREAM_HEAD, CHUNKED)
         self._beats += 1
-        self._request.send(self._dialect.keepalive(started=started, after_id=after_id))
+        self._request.send(self._dialect.keepalive(standing))
 
     @guarded
     def _deadline_passed(self, code: ErrorCode) -> None:

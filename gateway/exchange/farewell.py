@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..dialects.base import Dialect, Trouble
+from ..dialects.base import FRESH, Dialect, Trouble
 from ..front.request import Request
 from ..record import ErrorCode
 from .life import Ending, Farewell, Signal
-from .relay import Relay
+from .relay import EventRelay, Relay
 
 #: Seconds after which a refused client may try again; SDKs and agents give up on more than 60.
 RETRY_AFTER: Final = 5
@@ -29,7 +29,8 @@ def take_leave(
         message = ending.detail or code.value
         trouble = Trouble(signal.status, code, message, signal.provider_kind)
         if ending.farewell is Farewell.EVENT:
-            request.send(dialect.error_event(trouble))
+            standing = relay.standing() if isinstance(relay, EventRelay) else FRESH
+            request.send(dialect.error_event(trouble, standing))
             request.end(close=True)
         else:
             pairs = [(b"Retry-After", b"%d" % RETRY_AFTER)] if signal.status == 503 else []

@@ -16,7 +16,7 @@ from __future__ import annotations
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
-from ..dialects.base import Dialect, Meter, Reading
+from ..dialects.base import Dialect, Meter, Reading, Standing
 from ..front.request import Request
 from ..sse import BOM, EventScanner
 from ..upstream.connection import Connection
@@ -128,6 +128,14 @@ class EventRelay:
             # What is held back can be dropped, so an event may end wherever none is half passed on.
             can_tell=self._request.takes_chunks and not self.scanner.in_long_event,
             provider_error=self.meter.reading().error,
+        )
+
+    def standing(self) -> Standing:
+        """How far the stream has come, for the dialect to speak into it."""
+        return Standing(
+            started=self.scanner.first_event_seen,
+            after_id=self.scanner.saw_id,
+            reading=self.meter.reading(),
         )
 
     @property

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.config.model import Family
 from gateway.dialects import for_request
-from gateway.dialects.base import Trouble
+from gateway.dialects.base import Standing, Trouble
 from gateway.record import ErrorCode
 from gateway.sse import EventScanner
 
@@ -72,15 +72,15 @@ def with_beats(stream: bytes, early: bytes, late: bytes) -> bytes:
 def test_beats_do_not_disturb_openais_sdk(ids: bool) -> None:
     """K4: before the first event, between any two, and after an ``id`` line."""
     stream = CHAT_STREAM.replace(b"data: {", b"id: 7\ndata: {") if ids else CHAT_STREAM
-    early = CHAT.keepalive(started=False, after_id=False)
-    late = CHAT.keepalive(started=True, after_id=True)
+    early = CHAT.keepalive(Standing(started=False, after_id=False))
+    late = CHAT.keepalive(Standing(started=True, after_id=True))
     assert list(chat(with_beats(stream, early, late))) == list(chat(CHAT_STREAM))
     assert list(chat(CHAT_STREAM)) == ["Hi", " there", ""]
 
 
 def test_beats_do_not_disturb_anthropics_sdk() -> None:
     """K4: before the first event and between any two."""
-    beat = MESSAGES.keepalive(started=True, after_id=True)
+    beat = MESSAGES.keepalive(Standing(started=True, after_id=True))
     seen = list(messages(with_beats(MESSAGE, beat, beat)))
     assert seen == list(messages(MESSAGE))
     assert seen[0] == "message_start"

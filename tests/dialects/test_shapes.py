@@ -9,7 +9,7 @@ import pytest
 
 from gateway.config.model import Family
 from gateway.dialects import ProviderError, for_request, provider_error
-from gateway.dialects.base import Dialect, Trouble
+from gateway.dialects.base import Dialect, Standing, Trouble
 from gateway.record import ErrorCode
 from gateway.sse import EventScanner, parse
 
@@ -142,7 +142,7 @@ def test_an_error_event_is_not_a_terminal_one(dialect: Dialect) -> None:
 @pytest.mark.parametrize("started", [False, True])
 def test_the_shape_of_a_beat(dialect: Dialect, after_id: bool, beat: bytes, started: bool) -> None:
     """K4: what the official SDKs accept between any two events."""
-    assert dialect.keepalive(started=started, after_id=after_id) == beat
+    assert dialect.keepalive(Standing(started=started, after_id=after_id)) == beat
 
 
 @pytest.mark.parametrize("dialect", ALL)
@@ -150,7 +150,7 @@ def test_a_beat_tells_a_meter_nothing(dialect: Dialect) -> None:
     """K9: beats are no tokens and no end."""
     meter = dialect.stream_meter()
     before = meter.reading()
-    meter.feed(dialect.keepalive(started=True, after_id=False))
+    meter.feed(dialect.keepalive(Standing(started=True, after_id=False)))
     assert (meter.reading(), meter.complete) == (before, False)
 
 

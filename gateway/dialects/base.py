@@ -101,6 +101,9 @@ class Meter(ABC):
     #: error event counts as terminal in a stream: it is the last word, to which nothing need be
     #: added.  `Reading.error` tells the two apart.
     complete: bool = False
+    #: True once nothing of the stream can follow what was fed: the exchange ends at once, even if
+    #: the upstream's body goes on.  Only where clients wait for that end.
+    over: bool = False
 
     @abstractmethod
     def feed(self, block: bytes) -> None:
@@ -139,8 +142,6 @@ class Dialect(ABC):
     reads_forms: ClassVar[bool] = False
     #: Whether `gateway.usage_injection` can ask for usage here that the client did not ask for.
     injects_usage: ClassVar[bool] = False
-    #: Whether the exchange ends with the terminal event, even if the upstream's body goes on.
-    closes_after_terminal: ClassVar[bool] = False
 
     def peek_target(self, method: bytes, target: bytes) -> Peek:
         """What method and target (the raw path and query) tell: all there is without a body."""

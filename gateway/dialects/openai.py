@@ -8,9 +8,11 @@ follows an error.  Also the shape for families that have none of their own here.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
-from .base import Trouble
+from .base import FRESH, UNSEEN, Dialect, Peek, Standing, Trouble
+from .request import peek
 
 _TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
@@ -41,6 +43,26 @@ def keepalive(*, after_id: bool) -> bytes:
     event whose data it then fails to decode.  The comment then leads the upstream's next event.
     """
     return b": keepalive\n" if after_id else b": keepalive\n\n"
+
+
+class OpenAIEndpoint(Dialect):
+    """What the dialects of OpenAI's endpoints have in common; each has meters of its own."""
+
+    def peek(self, body: Sequence[bytes], known: Peek = UNSEEN) -> Peek:
+        """Model, stream flag, ``include_usage``; raises `BadRequest`."""
+        return peek(body, known)
+
+    def error_body(self, trouble: Trouble) -> bytes:
+        """The JSON body of an error response."""
+        return error_body(trouble)
+
+    def error_event(self, trouble: Trouble, standing: Standing = FRESH) -> bytes:
+        """The event that ends a stream which failed."""
+        return error_event(trouble)
+
+    def keepalive(self, standing: Standing = FRESH) -> bytes:
+        """A comment: any event with data would have to be one of the endpoint's own."""
+        return keepalive(after_id=standing.after_id)
 
 
 def plain(text: str) -> str:

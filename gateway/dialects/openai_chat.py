@@ -1,9 +1,10 @@
-"""OpenAI's ``/v1/chat/completions``, which most other servers speak too.
+"""OpenAI's ``/v1/chat/completions`` and ``/v1/completions``, which most other servers speak too.
 
 Where things stand in a stream: the model in every chunk (the first may leave it empty); usage in a
 last chunk without choices, in the last one with choices, or in every chunk, growing, so that the
 last one told is the one that counts; the end in ``data: [DONE]``.  Servers that omit that have
-finished if HTTP ended cleanly after a ``finish_reason`` for every choice index seen.
+finished if HTTP ended cleanly after a ``finish_reason`` for every choice index seen.  llama.cpp
+tells its counts as ``timings`` too, which count where it tells no usage.
 
 Every chunk is decoded.  A `msgspec.Struct` that skips what is not asked for costs less than the
 searches that could tell that a chunk holds nothing of interest, since nearly every one has
@@ -12,61 +13,43 @@ searches that could tell that a chunk holds nothing of interest, since nearly ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 import msgspec
 
-from ..record import Usage
 from ..sse import payloads
-from . import openai, provider_error
-from .base import FRESH, UNSEEN, Dialect, Meter, Peek, Reading, Standing, StreamKind, Trouble
-from .counts import RAW_LIMIT, Unbelievable, believe, part_of, told
+from . import provider_error
+from .base import Meter, Reading, StreamKind
 from .jsonpick import UNREADABLE, Windows, lenient, text
-from .request import NAME_LIMIT, peek
+from .openai import OpenAIEndpoint
+from .openai_usage import UNTOLD, read_timings, read_usage
+from .request import NAME_LIMIT
 
 #: How many choice indexes a meter keeps apart (the API allows 128).
 _MOST_CHOICES: Final = 1024
 
 _DONE: Final = b"[DONE]"
 
-_CACHED: Final = "prompt_tokens_details.cached_tokens"
-_WRITTEN: Final = "prompt_tokens_details.cache_write_tokens"
-_REASONING: Final = "completion_tokens_details.reasoning_tokens"
-_TOLD: Final = (
-    "prompt_tokens", "completion_tokens", "total_tokens", _CACHED, _WRITTEN, _REASONING,
-)  # fmt: skip
 
-
-class OpenAIChat(Dialect):
+class OpenAIChat(OpenAIEndpoint):
     """The dialect of ``/v1/chat/completions``."""
 
     name: ClassVar[str] = "openai_chat"
     injects_usage: ClassVar[bool] = True
-
-    def peek(self, body: Sequence[bytes], known: Peek = UNSEEN) -> Peek:
-        """Model, stream flag, ``include_usage``; raises `BadRequest`."""
-        return peek(body, known)
-
-    def error_body(self, trouble: Trouble) -> bytes:
-        """The JSON body of an error response."""
-        return openai.error_body(trouble)
-
-    def error_event(self, trouble: Trouble, standing: Standing = FRESH) -> bytes:
-        """The event that ends a stream which failed."""
-        return openai.error_event(trouble)
-
-    def keepalive(self, standing: Standing = FRESH) -> bytes:
-        """A comment: any event with data would have to be a chunk."""
-        return openai.keepalive(after_id=standing.after_id)
 
     def stream_meter(self, kind: StreamKind = StreamKind.EVENTS) -> Meter:
         """A meter for a stream of chunks."""
         return ChatStreamMeter()
 
     def body_meter(self) -> Meter:
-        """A meter for a chat completion, or an error, as one JSON object."""
+        """A meter for a completion, or an error, as one JSON object."""
         return ChatBodyMeter()
+
+
+class OpenAICompletions(OpenAIChat):
+    """The dialect of ``/v1/completions``, whose chunks differ in what no meter reads."""
+
+    name: ClassVar[str] = "openai_completions"
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -80,6 +63,7 @@ class _Chunk(msgspec.Struct, gc=False):
     model: str | None = None
     choices: list[_Choice] | None = None
     usage: dict[str, msgspec.Raw] | None = None
+    timings: dict[str, msgspec.Raw] | None = None
     error: Any = None
 
 
@@ -98,6 +82,7 @@ class _Tally:
         self._stop_reason: str | None = None
         self._stop_index: int | None = None
         self._usage: bytes | None = None
+        self._timings: bytes | None = None
 
     @property
     def all_closed(self) -> bool:
@@ -110,6 +95,8 @@ class _Tally:
             self.model = chunk.model[:NAME_LIMIT]
         if chunk.usage:  # an empty one tells nothing
             self._usage = text(chunk.usage)
+        if chunk.timings:
+            self._timings = text(chunk.timings)
         if chunk.error and self.error is None:
             self.error = str(provider_error.from_value(chunk.error))
         for choice in chunk.choices or ():
@@ -129,8 +116,12 @@ class _Tally:
 
     def reading(self) -> Reading:
         """All of it."""
-        read = (Usage(), None, None) if self._usage is None else _read_usage(self._usage)
-        return Reading(self.model, *read, self._stop_reason, self.error)
+        told = UNTOLD
+        if self._usage is not None:
+            told = read_usage(self._usage)
+        elif self._timings is not None:
+            told = read_timings(self._timings)
+        return Reading(self.model, *told, self._stop_reason, self.error)
 
 
 class ChatStreamMeter(Meter):
@@ -183,6 +174,7 @@ class ChatStreamMeter(Meter):
         if (
             self._underway
             and chunk.usage is None
+            and chunk.timings is None
             and chunk.error is None
             and choices is not None
             and len(choices) == 1
@@ -217,7 +209,7 @@ class ChatBodyMeter(Meter):
         tally = _Tally()
         documents = self._windows.documents(
             head=("model", "usage"),
-            tail={"usage": b"{", "finish_reason": b'{"choices":[{', "model": b"{"},
+            tail={"usage": b"{", "timings": b"{", "finish_reason": b'{"choices":[{', "model": b"{"},
         )
         for document in documents:
             try:
@@ -239,6 +231,7 @@ def _loosely(data: bytes) -> _Chunk:
         if isinstance(choices, list)
         else None,
         usage=value.get("usage"),
+        timings=value.get("timings"),
         error=value.get("error"),
     )
 
@@ -248,40 +241,3 @@ def _choice(item: dict[str, Any]) -> _Choice:
     return _Choice(
         index if isinstance(index, int) else 0, reason if isinstance(reason, str) else None
     )
-
-
-def _read_usage(raw: bytes) -> tuple[Usage, str | None, str | None]:
-    """A usage object as counts, as text to keep, and what is wrong with it.
-
-    ``prompt_tokens`` and ``completion_tokens`` include what their details tell apart.  xAI counts
-    reasoning beside ``completion_tokens``; there, and only there, the total is the sum of three.
-    """
-    if len(raw) > RAW_LIMIT:
-        return Usage(), None, f"usage has {len(raw)} bytes, more than {RAW_LIMIT}"
-    value = lenient(raw)
-    kept = (raw if value is None else text(value)).decode("utf-8", "replace")
-    if not isinstance(value, dict):
-        return Usage(), kept, "usage is not an object, or cannot be read"
-    try:
-        counts = believe(told(value, _TOLD))
-        prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens")
-        reasoning = counts.get(_REASONING)
-        if (
-            reasoning
-            and prompt is not None
-            and completion is not None
-            and counts.get("total_tokens") == prompt + completion + reasoning
-        ):
-            completion += reasoning
-        part_of(prompt, counts, (_CACHED, _WRITTEN), "prompt_tokens")
-        part_of(completion, counts, (_REASONING,), "completion_tokens")
-    except Unbelievable as problem:
-        return Usage(), kept, str(problem)
-    usage = Usage(
-        input_tokens=prompt,
-        cache_read_tokens=counts.get(_CACHED),
-        cache_write_tokens=counts.get(_WRITTEN),
-        output_tokens=completion,
-        reasoning_tokens=reasoning,
-    )
-    return usage, kept, None

@@ -1,0 +1,134 @@
+"""Token counts as OpenAI's endpoints, and servers like them, tell them.
+
+Chat, completions and embeddings say ``prompt_tokens`` and ``completion_tokens``; Responses, images
+and audio say ``input_tokens`` and ``output_tokens``.  In both, the details tell apart what the
+totals include.  A server that mixes the two up is read by the names that it uses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from ..record import Usage
+from .counts import RAW_LIMIT, Unbelievable, believe, part_of, told
+from .jsonpick import lenient, text
+
+
+class Told(NamedTuple):
+    """A usage object as counts, as text to keep, and what is wrong with it."""
+
+    usage: Usage = Usage()
+    raw: str | None = None
+    problem: str | None = None
+
+
+#: Where no usage was told.
+UNTOLD: Final = Told()
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    input: str
+    output: str
+
+    @property
+    def cached(self) -> str:
+        return f"{self.input}_details.cached_tokens"
+
+    @property
+    def written(self) -> str:
+        return f"{self.input}_details.cache_write_tokens"
+
+    @property
+    def reasoning(self) -> str:
+        return f"{self.output}_details.reasoning_tokens"
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (
+            self.input, self.output, "total_tokens", self.cached, self.written, self.reasoning,
+        )  # fmt: skip
+
+
+_PROMPT: Final = _Names("prompt_tokens", "completion_tokens")
+_INPUT: Final = _Names("input_tokens", "output_tokens")
+
+_TIMINGS: Final = ("prompt_n", "cache_n", "predicted_n")
+
+
+def read_usage(raw: bytes) -> Told:
+    """What a usage object, as JSON, tells.
+
+    One that has no counts, such as ``{"type":"duration","seconds":9}`` of a transcription that is
+    billed by time, is kept and tells none.  xAI counts reasoning beside the output; there, and only
+    there, the total is the sum of three.
+    """
+    value, problem = _object(raw)
+    kept = _kept(raw, value)
+    if problem is not None or not isinstance(value, dict):
+        return Told(raw=kept, problem=problem)
+    names = _INPUT if _INPUT.input in value or _INPUT.output in value else _PROMPT
+    try:
+        counts = believe(told(value, names.all))
+        total_in, total_out = counts.get(names.input), counts.get(names.output)
+        reasoning = counts.get(names.reasoning)
+        if (
+            reasoning
+            and total_in is not None
+            and total_out is not None
+            and counts.get("total_tokens") == total_in + total_out + reasoning
+        ):
+            total_out += reasoning
+        part_of(total_in, counts, (names.cached, names.written), names.input)
+        part_of(total_out, counts, (names.reasoning,), names.output)
+    except Unbelievable as reason:
+        return Told(raw=kept, problem=str(reason))
+    usage = Usage(
+        input_tokens=total_in,
+        cache_read_tokens=counts.get(names.cached),
+        cache_write_tokens=counts.get(names.written),
+        output_tokens=total_out,
+        reasoning_tokens=reasoning,
+    )
+    return Told(usage, kept)
+
+
+def read_timings(raw: bytes) -> Told:
+    """What the ``timings`` of llama.cpp, as JSON, tell where it tells no usage.
+
+    ``prompt_n`` leaves out what came from the cache, so that the input is known only where
+    ``cache_n`` is told too.
+    """
+    value, problem = _object(raw)
+    kept = _kept(raw, value)
+    kept = None if kept is None else f'{{"timings":{kept}}}'
+    if problem is not None or not isinstance(value, dict):
+        return Told(raw=kept, problem=problem)
+    try:
+        counts = believe(told(value, _TIMINGS))
+    except Unbelievable as reason:
+        return Told(raw=kept, problem=f"timings: {reason}")
+    prompt, cached = counts.get("prompt_n"), counts.get("cache_n")
+    usage = Usage(
+        input_tokens=None if prompt is None or cached is None else prompt + cached,
+        cache_read_tokens=cached,
+        output_tokens=counts.get("predicted_n"),
+    )
+    return Told(usage, kept)
+
+
+def _object(raw: bytes) -> tuple[object, str | None]:
+    """The value of a usage object, and why it cannot be read."""
+    if len(raw) > RAW_LIMIT:
+        return None, f"usage has {len(raw)} bytes, more than {RAW_LIMIT}"
+    value = lenient(raw)
+    if not isinstance(value, dict):
+        return value, "usage is not an object, or cannot be read"
+    return value, None
+
+
+def _kept(raw: bytes, value: object) -> str | None:
+    if len(raw) > RAW_LIMIT:
+        return None
+    return (raw if value is None else text(value)).decode("utf-8", "replace")

@@ -82,18 +82,22 @@ class Windows:
             del self._kept[self._size : -self._size]
             self._gap = True
 
-    def documents(self, head: Iterable[str], tail: Mapping[str, bytes]) -> list[bytes]:
+    def documents(
+        self, head: Iterable[str], tail: Mapping[str, bytes], *, inner: Iterable[str] = ()
+    ) -> list[bytes]:
         """JSON documents that tell what the body tells: the body itself if it was kept whole.
 
         Else one for each key in `head` that is found at the outermost level of the body's
-        beginning: all up to its value, closed.  And one for each key of `tail` that is found near
-        the end: all from that key on, after the opening that `tail` gives for it.  ``{`` finds
-        keys of the outermost level only, since the rest has to close exactly what was opened.
+        beginning: all up to its value, closed; for each key in `inner`, the same one level deeper.
+        And one for each key of `tail` that is found near the end: all from that key on, after the
+        opening that `tail` gives for it.  ``{`` finds keys of the outermost level only, since the
+        rest has to close exactly what was opened.
         """
         if not self._gap:
             return [bytes(self._kept)]
         first, last = bytes(self._kept[: self._size]), bytes(self._kept[self._size :])
-        found = [_closed(first, key) for key in head]
+        found = [_closed(first, key, b"}") for key in head]
+        found += [_closed(first, key, b"}}") for key in inner]
         found += [_opened(last, key, opening) for key, opening in tail.items()]
         return [document for document in found if document is not None]
 
@@ -113,15 +117,16 @@ def _opened(tail: bytes, key: str, opening: bytes) -> bytes | None:
     return None
 
 
-def _closed(head: bytes, key: str) -> bytes | None:
-    """The beginning of a body up to the value of its first outermost `key`, made an object."""
-    for document in _closings(head.decode("utf-8", "replace"), key):
+def _closed(head: bytes, key: str, closing: bytes) -> bytes | None:
+    """The beginning of a body up to the value of the first `key` that `closing` makes an object."""
+    for beginning in _beginnings(head.decode("utf-8", "replace"), key):
+        document = beginning + closing
         if members(document) is not None:
             return document
     return None
 
 
-def _closings(text: str, key: str) -> Iterator[bytes]:
+def _beginnings(text: str, key: str) -> Iterator[bytes]:
     for tried, match in enumerate(re.finditer(_key(key), text)):
         if tried == _TRIES:
             return
@@ -129,4 +134,4 @@ def _closings(text: str, key: str) -> Iterator[bytes]:
             _, end = _raw_decode(text, match.end())
         except UNREADABLE:
             continue
-        yield f"{text[:end]}}}".encode()
+        yield text[:end].encode()

@@ -18,11 +18,11 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from ..sse import payloads
-from . import provider_error
 from .base import Meter, Reading, StreamKind
 from .jsonpick import UNREADABLE, Windows, lenient, text
 from .openai import OpenAIEndpoint
 from .openai_usage import UNTOLD, read_timings, read_usage
+from .provider_error import from_value
 from .request import NAME_LIMIT
 
 #: How many choice indexes a meter keeps apart (the API allows 128).
@@ -98,7 +98,7 @@ class _Tally:
         if chunk.timings:
             self._timings = text(chunk.timings)
         if chunk.error and self.error is None:
-            self.error = str(provider_error.from_value(chunk.error))
+            self.error = str(from_value(chunk.error))
         for choice in chunk.choices or ():
             self._add_choice(choice.index, choice.finish_reason)
 

@@ -31,6 +31,8 @@ class Peek:
 
     model: str | None = None
     stream: bool = False
+    #: A stream so asked for is one of server-sent events: it may be begun before the upstream does.
+    events: bool = True
     include_usage: bool = False  #: the client itself asked for a usage chunk in its stream
     #: The answer repeats one that another request began: its usage counts only where no row that
     #: has the same `Reading.response_id` has a usage already.

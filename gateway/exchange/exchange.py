@@ -164,7 +164,7 @@ class Exchange:
 
     def _start_keepalive(self) -> None:
         route = self._route
-        if route.keepalive is KeepaliveMode.OFF or not self._peek.stream:
+        if route.keepalive is KeepaliveMode.OFF or not self._peek.stream or not self._peek.events:
             return
         if self._life.ending is not None:
             return

@@ -71,3 +71,9 @@ class Anthropic(Dialect):
     def body_meter(self) -> Meter:
         """A meter for a message, or an error, as one JSON object."""
         return MessageBodyMeter()
+
+
+class AnthropicCountTokens(Anthropic):
+    """The dialect of ``/v1/messages/count_tokens``.  What it counts is the answer, and no usage."""
+
+    name: ClassVar[str] = "anthropic_count_tokens"

@@ -2,13 +2,17 @@
 
 In a stream ``message_start`` gives the model and a first usage; the usage of ``message_delta`` is
 cumulative and overwrites field by field, never adds.  A null overwrites nothing, and a zero no
-known input or cache count, since some servers send zeros for what they do not repeat.  Anthropic's
-``input_tokens`` leaves the cache out, so that the whole input is the sum of three.
+known input or cache count, since some servers send zeros for what they do not repeat.  What
+``message_start`` tells of the output is a placeholder: until a delta tells, it is not known.
+Anthropic's ``input_tokens`` leaves the cache out, so that the whole input is the sum of three.
+
+vLLM, llama.cpp and Ollama speak the same.  vLLM begins with zeros and tells the input in the delta;
+older ones end with ``[DONE]`` too.  llama.cpp sends an error without Anthropic's envelope.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ..record import Usage
@@ -61,8 +65,11 @@ class _Tally:
         if self.error is None:
             self.error = str(provider_error.from_value(error))
 
-    def add_usage(self, usage: object, source: str) -> None:
-        """Overwrite what is known with what a usage object tells; `source` names the event."""
+    def add_usage(self, usage: object, source: str, names: Iterable[str] = _TOLD) -> None:
+        """Overwrite what is known with what a usage object tells; `source` names the event.
+
+        `names` are the fields that are believed to be meant.
+        """
         if usage is None:
             return
         raw = text(usage)
@@ -73,7 +80,7 @@ class _Tally:
         if not isinstance(usage, dict):
             self._problem = f"usage of {source} is not an object"
             return
-        for name, value in told(usage, _TOLD).items():
+        for name, value in told(usage, names).items():
             if not (name in _INPUT and _is_zero(value) and name in self._counts):
                 self._counts[name] = value
 
@@ -136,7 +143,7 @@ class MessageStreamMeter(Meter):
             if isinstance(message, dict):
                 self._tally.add_model(message.get("model"))
                 self._tally.add_stop_reason(message.get("stop_reason"))
-                self._tally.add_usage(message.get("usage"), "message_start")
+                self._tally.add_usage(message.get("usage"), "message_start", _INPUT)
         elif kind == "message_delta":
             delta = event.get("delta")
             if isinstance(delta, dict):
@@ -145,7 +152,7 @@ class MessageStreamMeter(Meter):
         elif kind == "message_stop":
             self.complete = self._stopped = True
         elif kind == "error":
-            self._tally.add_error(event.get("error"))
+            self._tally.add_error(event.get("error") or event)
             self.complete = True
 
 

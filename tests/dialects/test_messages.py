@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from gateway.config.model import Family
+from gateway.dialects import for_request
 from gateway.dialects.anthropic_meter import MessageBodyMeter, MessageStreamMeter
-from gateway.dialects.base import Reading
+from gateway.dialects.base import Peek, Reading
 from gateway.record import Usage
 
 from .streams import (
@@ -68,9 +71,9 @@ def test_a_message_is_read_from_its_start_its_delta_and_its_stop() -> None:
     ("delta", "changed"),
     [
         ({"output_tokens": 0}, {"output_tokens": 0}),
-        ({}, {"output_tokens": 1}),
-        (None, {"output_tokens": 1}),
-        ({"output_tokens": None}, {"output_tokens": 1}),
+        ({}, {"output_tokens": None}),
+        (None, {"output_tokens": None}),
+        ({"output_tokens": None}, {"output_tokens": None}),
         ({"output_tokens": 12, "input_tokens": 0}, {}),
         (
             {
@@ -134,12 +137,9 @@ def test_several_deltas_are_cumulative() -> None:
 @pytest.mark.parametrize(
     ("start", "expected"),
     [
-        ({"input_tokens": 0, "output_tokens": 0}, Usage(input_tokens=0, output_tokens=0)),
-        ({"output_tokens": 1}, Usage(output_tokens=1)),
-        (
-            {"cache_read_input_tokens": 5, "output_tokens": 1},
-            Usage(cache_read_tokens=5, output_tokens=1),
-        ),
+        ({"input_tokens": 0, "output_tokens": 0}, Usage(input_tokens=0)),
+        ({"output_tokens": 1}, Usage()),
+        ({"cache_read_input_tokens": 5, "output_tokens": 1}, Usage(cache_read_tokens=5)),
         ({"input_tokens": 3, "cache_creation": None}, Usage(input_tokens=3)),
         (None, Usage()),
         ({}, Usage()),
@@ -151,9 +151,9 @@ def test_zero_is_told_and_null_is_not(start: object, expected: Usage) -> None:
 
 
 def test_a_cut_stream_keeps_what_its_start_told() -> None:
-    """A8, E8: and has no stop reason."""
+    """A8, E8: its input; the output told there is a placeholder, and a stop reason is not known."""
     reading, complete = stream(message_start(START_USAGE), BLOCK, ended=False)
-    assert reading.usage.input_tokens == 255
+    assert reading.usage == replace(KNOWN, output_tokens=None)
     assert json.loads(reading.usage_raw or "") == {"message_start": START_USAGE}
     assert (reading.stop_reason, complete) == (None, False)
 
@@ -195,6 +195,22 @@ def test_usage_of_absurd_length_is_not_kept() -> None:
 
 
 # ---- odd servers ----
+
+
+def test_a_start_of_zeros_is_overwritten_by_the_delta() -> None:
+    """A8: as vLLM begins, and an old one ends, with OpenAI's last word behind Anthropic's."""
+    start, delta = {"input_tokens": 0, "output_tokens": 0}, {"input_tokens": 9, "output_tokens": 3}
+    events = [message_start(start), BLOCK, message_delta(delta), MESSAGE_STOP]
+    reading, complete = stream(*events, b"data: [DONE]\n\n")
+    assert (reading.usage, complete) == (Usage(input_tokens=9, output_tokens=3), True)
+
+
+def test_a_count_of_the_cache_may_stand_in_the_start_alone() -> None:
+    """A8: as llama.cpp tells it; its comments are nothing."""
+    start = {"input_tokens": 5, "cache_read_input_tokens": 7, "output_tokens": 0}
+    reading, _ = stream(b":\n\n", message_start(start), message_delta({"output_tokens": 3}))
+    assert reading.usage == Usage(input_tokens=12, cache_read_tokens=7, output_tokens=3)
+
 
 WHOLE = message_start(START_USAGE) + BLOCK + message_delta({"output_tokens": 12}) + MESSAGE_STOP
 
@@ -281,6 +297,10 @@ def test_nothing_counts_after_message_stop() -> None:
         (event({"type": "error", "error": {"message": "no name"}}), "no name"),
         (event({"error": {"message": "foreign"}}), "foreign"),
         (b"event: error\ndata: broken\n\n", "an error without type and message"),
+        (
+            event({"code": 500, "type": "server_error", "message": "llama.cpp's"}, "error"),
+            "server_error: llama.cpp's",
+        ),
     ],
 )
 def test_an_error_event_is_the_streams_last_word(error: bytes, text: str) -> None:
@@ -294,6 +314,16 @@ def test_the_stop_reason_is_that_of_the_last_delta_that_has_one() -> None:
     """E8: null is none."""
     first, second = message_delta({}, "tool_use"), message_delta({}, None)
     assert stream(first, second, ended=False)[0].stop_reason == "tool_use"
+
+
+# ---- counting without using ----
+
+
+def test_counted_tokens_are_no_usage() -> None:
+    """A8: the answer of ``count_tokens`` is not billed."""
+    dialect = for_request(Family.ANTHROPIC, b"/v1/messages/count_tokens")
+    assert dialect.peek([b'{"model":"large-2"}']) == Peek("large-2")
+    assert read(dialect.body_meter(), [b'{"input_tokens":14}']) == Reading()
 
 
 # ---- whole bodies ----

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 from ..config.model import Family
-from . import anthropic, gemini, openai
-from .anthropic import Anthropic
+from . import anthropic, gemini, ollama, openai
+from .anthropic import Anthropic, AnthropicCountTokens
 from .base import Dialect
+from .gemini import Gemini, GeminiCountTokens, GeminiEmbeddings
 from .generic import Generic
+from .ollama import Ollama, OllamaEmbeddings
 from .openai_chat import OpenAIChat
 from .provider_error import ProviderError
 from .provider_error import from_body as provider_error
@@ -22,19 +24,46 @@ __all__ = ["ProviderError", "error_dialect_for_path", "for_request", "provider_e
 _OPENAI: Final = Generic(openai)
 _ANTHROPIC: Final = Generic(anthropic)
 _GEMINI: Final = Generic(gemini)
+_OLLAMA: Final = Generic(ollama)
 
 _CHAT: Final = (b"/chat/completions", OpenAIChat())
-_MESSAGES: Final = (b"/messages", Anthropic())
+_MESSAGES: Final = (
+    (b"/messages", Anthropic()),
+    (b"/messages/count_tokens", AnthropicCountTokens()),
+)
+_GENERATE: Final = Gemini()
+_EMBED: Final = GeminiEmbeddings()
+_GEMINI_METHODS: Final = (
+    (b":generateContent", _GENERATE),
+    (b":streamGenerateContent", _GENERATE),
+    (b":countTokens", GeminiCountTokens()),
+    (b":embedContent", _EMBED),
+    (b":batchEmbedContents", _EMBED),
+)
+_ANSWER: Final = Ollama()
+_OLLAMA_EMBED: Final = OllamaEmbeddings()
+_OLLAMA_API: Final = (
+    (b"/api/chat", _ANSWER),
+    (b"/api/generate", _ANSWER),
+    (b"/api/embed", _OLLAMA_EMBED),
+    (b"/api/embeddings", _OLLAMA_EMBED),
+)
 
 #: Which ends of a path a family knows.  ``/messages`` means something else at OpenAI.
 _ENDINGS: Final[dict[Family, tuple[tuple[bytes, Dialect], ...]]] = {
     Family.OPENAI: (_CHAT,),
-    Family.ANTHROPIC: (_MESSAGES,),
-    Family.GENERIC: (_CHAT, _MESSAGES),
+    Family.ANTHROPIC: _MESSAGES,
+    Family.GEMINI: (*_GEMINI_METHODS, _CHAT),
+    Family.OLLAMA: (*_OLLAMA_API, _CHAT, *_MESSAGES),
+    Family.GENERIC: (_CHAT, *_MESSAGES),
 }
 
 #: What the rest of a family's endpoints speak, where errors have not OpenAI's shape.
-_OTHERS: Final[dict[Family, Dialect]] = {Family.ANTHROPIC: _ANTHROPIC, Family.GEMINI: _GEMINI}
+_OTHERS: Final[dict[Family, Dialect]] = {
+    Family.ANTHROPIC: _ANTHROPIC,
+    Family.GEMINI: _GEMINI,
+    Family.OLLAMA: _OLLAMA,
+}
 
 
 def for_request(family: Family, path: bytes) -> Dialect:

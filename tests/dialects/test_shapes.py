@@ -16,6 +16,7 @@ from gateway.sse import EventScanner, parse
 CHAT = for_request(Family.OPENAI, b"/v1/chat/completions")
 MESSAGES = for_request(Family.ANTHROPIC, b"/v1/messages")
 GEMINI = for_request(Family.GEMINI, b"/v1beta/models/m:streamGenerateContent")
+UNKNOWN = for_request(Family.GEMINI, b"/v1beta/models/m")
 ALL = [CHAT, MESSAGES, GEMINI]
 
 CUT = Trouble(502, ErrorCode.TRUNCATED, "upstream closed")
@@ -136,7 +137,9 @@ def test_an_error_event_is_not_a_terminal_one(dialect: Dialect) -> None:
         (CHAT, True, b": keepalive\n"),
         (MESSAGES, False, b'event: ping\ndata: {"type": "ping"}\n\n'),
         (MESSAGES, True, b'event: ping\ndata: {"type": "ping"}\n\n'),
-        (GEMINI, False, b""),
+        (GEMINI, False, b"\n"),
+        (GEMINI, True, b"\n"),
+        (UNKNOWN, False, b""),
     ],
 )
 @pytest.mark.parametrize("started", [False, True])
@@ -159,7 +162,7 @@ def test_a_beat_tells_a_meter_nothing(dialect: Dialect) -> None:
 
 def test_an_endpoint_that_is_not_known_is_complete_when_http_says_so() -> None:
     """E6: there is nothing else to go by."""
-    for meter in (GEMINI.stream_meter(), GEMINI.body_meter()):
+    for meter in (UNKNOWN.stream_meter(), UNKNOWN.body_meter()):
         meter.feed(b'data: {"usageMetadata":{"promptTokenCount":1}}\n\n')
         assert not meter.complete
         meter.end()

@@ -12,6 +12,12 @@ from hypothesis import strategies as st
 
 from gateway.dialects.anthropic_meter import MessageBodyMeter, MessageStreamMeter
 from gateway.dialects.base import Meter
+from gateway.dialects.gemini_meter import (
+    GeminiArrayMeter,
+    GeminiBodyMeter,
+    GeminiStreamMeter,
+)
+from gateway.dialects.ollama_meter import OllamaBodyMeter, OllamaStreamMeter
 from gateway.dialects.openai_chat import ChatBodyMeter, ChatStreamMeter
 
 from .streams import (
@@ -35,6 +41,11 @@ METERS: list[Callable[[], Meter]] = [
     MessageStreamMeter,
     ChatBodyMeter,
     MessageBodyMeter,
+    GeminiStreamMeter,
+    GeminiArrayMeter,
+    GeminiBodyMeter,
+    OllamaStreamMeter,
+    OllamaBodyMeter,
 ]
 
 CHAT_END = chunk("Grüße 🙂") + chunk(reason="stop") + usage_chunk(USAGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -59,7 +60,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     ]
     (folder / "test_leaky.py").write_text("\n".join([HEAD, *tests]))
     command = [sys.executable, "-m", "pytest", "-q", "-rA", "--tb=line", "--color=no", "."]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    run = subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
     assert run.returncode == 1, run.stdout + run.stderr
     return run.stdout
 

@@ -6,6 +6,7 @@ and base paths do not matter.  `gateway.dialects.base` says what a dialect can d
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from ..config.model import Family
@@ -15,7 +16,9 @@ from .base import Dialect
 from .gemini import Gemini, GeminiCountTokens, GeminiEmbeddings
 from .generic import Generic
 from .ollama import Ollama, OllamaEmbeddings
-from .openai_chat import OpenAIChat
+from .openai_chat import OpenAIChat, OpenAICompletions
+from .openai_media import OpenAIEmbeddings, OpenAIImages, OpenAISpeech, OpenAITranscription
+from .openai_responses import OpenAIResponses
 from .provider_error import ProviderError
 from .provider_error import from_body as provider_error
 
@@ -26,36 +29,41 @@ _ANTHROPIC: Final = Generic(anthropic)
 _GEMINI: Final = Generic(gemini)
 _OLLAMA: Final = Generic(ollama)
 
-_CHAT: Final = (b"/chat/completions", OpenAIChat())
-_MESSAGES: Final = (
-    (b"/messages", Anthropic()),
-    (b"/messages/count_tokens", AnthropicCountTokens()),
+_Table = tuple[tuple[re.Pattern[bytes], Dialect], ...]
+
+#: By the ends of paths; the first that fits counts.
+_OPENAI_TABLE: Final[_Table] = (
+    (re.compile(rb"/chat/completions$"), OpenAIChat()),
+    (re.compile(rb"/completions$"), OpenAICompletions()),
+    (re.compile(rb"/responses(/compact)?$"), OpenAIResponses()),
+    (re.compile(rb"/responses/(?!input_tokens$)[^/]+$"), OpenAIResponses(replay=True)),
+    (re.compile(rb"/embeddings$"), OpenAIEmbeddings()),
+    (re.compile(rb"/images/(generations|edits)$"), OpenAIImages()),
+    (re.compile(rb"/audio/(transcriptions|translations)$"), OpenAITranscription()),
+    (re.compile(rb"/audio/speech$"), OpenAISpeech()),
 )
-_GENERATE: Final = Gemini()
-_EMBED: Final = GeminiEmbeddings()
-_GEMINI_METHODS: Final = (
-    (b":generateContent", _GENERATE),
-    (b":streamGenerateContent", _GENERATE),
-    (b":countTokens", GeminiCountTokens()),
-    (b":embedContent", _EMBED),
-    (b":batchEmbedContents", _EMBED),
+_ANTHROPIC_TABLE: Final[_Table] = (
+    (re.compile(rb"/messages$"), Anthropic()),
+    (re.compile(rb"/messages/count_tokens$"), AnthropicCountTokens()),
 )
-_ANSWER: Final = Ollama()
-_OLLAMA_EMBED: Final = OllamaEmbeddings()
-_OLLAMA_API: Final = (
-    (b"/api/chat", _ANSWER),
-    (b"/api/generate", _ANSWER),
-    (b"/api/embed", _OLLAMA_EMBED),
-    (b"/api/embeddings", _OLLAMA_EMBED),
+_GEMINI_TABLE: Final[_Table] = (
+    (re.compile(rb":(generate|streamGenerate)Content$"), Gemini()),
+    (re.compile(rb":countTokens$"), GeminiCountTokens()),
+    (re.compile(rb":(e|batchE)mbedContents?$"), GeminiEmbeddings()),
+)
+_OLLAMA_TABLE: Final[_Table] = (
+    (re.compile(rb"/api/(chat|generate)$"), Ollama()),
+    (re.compile(rb"/api/embed(dings)?$"), OllamaEmbeddings()),
 )
 
-#: Which ends of a path a family knows.  ``/messages`` means something else at OpenAI.
-_ENDINGS: Final[dict[Family, tuple[tuple[bytes, Dialect], ...]]] = {
-    Family.OPENAI: (_CHAT,),
-    Family.ANTHROPIC: _MESSAGES,
-    Family.GEMINI: (*_GEMINI_METHODS, _CHAT),
-    Family.OLLAMA: (*_OLLAMA_API, _CHAT, *_MESSAGES),
-    Family.GENERIC: (_CHAT, *_MESSAGES),
+#: What a family knows.  ``/messages`` means something else at OpenAI; Google and Ollama offer
+#: OpenAI's endpoints, too, and Ollama Anthropic's.
+_TABLES: Final[dict[Family, _Table]] = {
+    Family.OPENAI: _OPENAI_TABLE,
+    Family.ANTHROPIC: _ANTHROPIC_TABLE,
+    Family.GEMINI: _GEMINI_TABLE + _OPENAI_TABLE,
+    Family.OLLAMA: _OLLAMA_TABLE + _OPENAI_TABLE + _ANTHROPIC_TABLE,
+    Family.GENERIC: _OPENAI_TABLE + _ANTHROPIC_TABLE + _GEMINI_TABLE + _OLLAMA_TABLE,
 }
 
 #: What the rest of a family's endpoints speak, where errors have not OpenAI's shape.
@@ -73,8 +81,8 @@ def for_request(family: Family, path: bytes) -> Dialect:
     the family's shape of errors.
     """
     path = path.partition(b"?")[0].rstrip(b"/")
-    for ending, dialect in _ENDINGS.get(family, ()):
-        if path.endswith(ending):
+    for ending, dialect in _TABLES.get(family, ()):
+        if ending.search(path):
             return dialect
     return _OTHERS.get(family, _OPENAI)
 

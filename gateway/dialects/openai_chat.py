@@ -13,6 +13,7 @@ searches that could tell that a chunk holds nothing of interest, since nearly ev
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -20,6 +21,7 @@ import msgspec
 from ..sse import payloads
 from .base import Meter, Reading, StreamKind
 from .jsonpick import UNREADABLE, Windows, lenient, text
+from .long_events import LongEvent
 from .openai import OpenAIEndpoint
 from .openai_usage import UNTOLD, read_timings, read_usage
 from .provider_error import from_value
@@ -29,6 +31,15 @@ from .request import NAME_LIMIT
 _MOST_CHOICES: Final = 1024
 
 _DONE: Final = b"[DONE]"
+
+#: Where a long completion, or chunk, tells what: near its beginning and near its end.
+_HEAD: Final = ("model", "usage")
+_TAIL: Final[Mapping[str, bytes]] = {
+    "usage": b"{",
+    "timings": b"{",
+    "finish_reason": b'{"choices":[{',
+    "model": b"{",
+}
 
 
 class OpenAIChat(OpenAIEndpoint):
@@ -136,6 +147,7 @@ class ChatStreamMeter(Meter):
         self._tally = _Tally()
         self._done = False  # after [DONE], which clients do not read past
         self._underway = False  # the model is known, and choice 0 is open
+        self._long: LongEvent | None = None
 
     def feed(self, block: bytes) -> None:
         """Take whole events."""
@@ -159,6 +171,16 @@ class ChatStreamMeter(Meter):
                     return
                 chunk = _loosely(data)
             self._add(chunk)
+
+    def feed_part(self, part: bytes, *, last: bool) -> None:
+        """Take a part of a chunk that was too long to be held: what stands at its ends counts."""
+        if self._long is None:
+            self._long = LongEvent()
+        self._long.feed(part)
+        if last:
+            documents, self._long = self._long.documents(_HEAD, _TAIL), None
+            for document in documents if not self._done else ():
+                self._add(_chunk(document))
 
     def end(self) -> None:
         """The clean end of HTTP is enough if every choice has finished."""
@@ -207,16 +229,16 @@ class ChatBodyMeter(Meter):
     def reading(self) -> Reading:
         """What the body tells, or as much of it as a very long one's beginning and end do."""
         tally = _Tally()
-        documents = self._windows.documents(
-            head=("model", "usage"),
-            tail={"usage": b"{", "timings": b"{", "finish_reason": b'{"choices":[{', "model": b"{"},
-        )
-        for document in documents:
-            try:
-                tally.add(_decode(document))
-            except UNREADABLE:
-                tally.add(_loosely(document))
+        for document in self._windows.documents(_HEAD, _TAIL):
+            tally.add(_chunk(document))
         return tally.reading()
+
+
+def _chunk(data: bytes) -> _Chunk:
+    try:
+        return _decode(data)
+    except UNREADABLE:
+        return _loosely(data)
 
 
 def _loosely(data: bytes) -> _Chunk:

@@ -57,7 +57,7 @@ class ResponseStreamMeter(Meter):
         if block.find(b'"response"') < 0 and block.find(b"error") < 0:
             return
         for name, data in parse(block):
-            if data.find(b'"response"') >= 0 or data.find(b"error") >= 0:
+            if name == b"error" or data.find(b'"response"') >= 0 or data.find(b"error") >= 0:
                 self._event(lenient(data), name)
 
     def feed_part(self, part: bytes, *, last: bool) -> None:
@@ -91,8 +91,8 @@ class ResponseStreamMeter(Meter):
             flat = {"code": event.get("code"), "message": event.get("message")}
             self._tally.add_error(event.get("error") or flat)
             self.complete = True
-        if kind in _LAST:
-            self._tally.finish(str(kind).removeprefix("response."))
+        if isinstance(kind, str) and kind in _LAST:
+            self._tally.finish(kind.removeprefix("response."))
             self.complete = self.over = True
 
     def _long_event(self, pieces: list[object]) -> None:

@@ -7,7 +7,7 @@ totals include.  A server that mixes the two up is read by the names that it use
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final, NamedTuple
 
 from ..record import Usage
@@ -92,6 +92,24 @@ def read_usage(raw: bytes) -> Told:
         reasoning_tokens=reasoning,
     )
     return Told(usage, kept)
+
+
+def added(told: Told, other: Told) -> Told:
+    """Two usages that are each a part of what was used; a count that one of them lacks is unknown.
+
+    What is kept of them is a list of JSON texts, without brackets.
+    """
+    if told == UNTOLD:
+        return other
+    counts: dict[str, int | None] = {}
+    for name, mine in asdict(told.usage).items():
+        theirs = getattr(other.usage, name)
+        counts[name] = None if mine is None or theirs is None else mine + theirs
+    raw = f"{told.raw},{other.raw}"
+    problem = told.problem or other.problem
+    if len(raw) > RAW_LIMIT:
+        raw, problem = told.raw or "", problem or f"usages have more than {RAW_LIMIT} bytes"
+    return Told(Usage() if problem else Usage(**counts), raw, problem)
 
 
 def read_timings(raw: bytes) -> Told:

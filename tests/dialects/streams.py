@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gateway.dialects.base import Meter, Reading
+from gateway.dialects.long_events import show
 from gateway.sse import EventScanner
 
 
@@ -93,6 +94,72 @@ START_USAGE: dict[str, Any] = {
 }
 
 
+# ---- Responses ----
+
+RESPONSE_USAGE: dict[str, Any] = {
+    "input_tokens": 36,
+    "input_tokens_details": {"cached_tokens": 20, "cache_write_tokens": 4},
+    "output_tokens": 87,
+    "output_tokens_details": {"reasoning_tokens": 64},
+    "total_tokens": 123,
+}
+
+
+def response(status: str = "in_progress", usage: object = None, **members: object) -> object:
+    """A response, as events and bodies have it."""
+    return {
+        "id": "resp_7",
+        "object": "response",
+        "status": status,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": "Be “brief”.",
+        "model": "small-1",
+        "output": [],
+        "tools": [{"type": "function", "name": "error"}],
+        "usage": usage,
+        **members,
+    }
+
+
+def numbered(kind: str, number: int, **members: object) -> bytes:
+    """An event of a response's stream."""
+    return event({"type": kind, "sequence_number": number, **members}, kind)
+
+
+CREATED = numbered("response.created", 0, response=response())
+DELTAS = (
+    numbered("response.in_progress", 1, response=response())
+    + numbered("response.output_text.delta", 2, delta='Grüße, "response"', obfuscation="x")
+    + numbered("response.output_text.delta", 3, delta="the error is")
+)
+
+
+def completed(number: int = 4, usage: object = None, **members: object) -> bytes:
+    """The last event of a response that went well."""
+    usage = RESPONSE_USAGE if usage is None else usage
+    return numbered("response.completed", number, response=response("completed", usage, **members))
+
+
+# ---- images and audio ----
+
+IMAGE_USAGE: dict[str, Any] = {
+    "total_tokens": 110,
+    "input_tokens": 50,
+    "output_tokens": 60,
+    "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
+}
+
+
+def image(data: str = "aGk=", *, partial: bool = False, usage: object = None) -> bytes:
+    """An event of a stream of images; a last one has usage."""
+    kind = "image_generation." + ("partial_image" if partial else "completed")
+    members: dict[str, object] = {"type": kind, "model": "small-1", "b64_json": data}
+    if not partial:
+        members["usage"] = IMAGE_USAGE if usage is None else usage
+    return event(members, kind)
+
+
 def read(meter: Meter, blocks: Iterable[bytes], *, ended: bool = True) -> Reading:
     """What a meter makes of a body, given as it is cut here."""
     for block in blocks:
@@ -102,13 +169,13 @@ def read(meter: Meter, blocks: Iterable[bytes], *, ended: bool = True) -> Readin
     return meter.reading()
 
 
-def read_stream(meter: Meter, pieces: Iterable[bytes], *, ended: bool = True) -> Reading:
+def read_stream(
+    meter: Meter, pieces: Iterable[bytes], *, ended: bool = True, hold_limit: int = 65536
+) -> Reading:
     """What a meter makes of an event stream in these pieces, behind a scanner."""
-    scanner = EventScanner()
-
-    def whole() -> Iterable[bytes]:
-        for piece in pieces:
-            block = scanner.feed(piece)
-            yield block if scanner.whole is None else block[scanner.whole]
-
-    return read(meter, whole(), ended=ended)
+    scanner = EventScanner(hold_limit)
+    for piece in pieces:
+        block = scanner.feed(piece)
+        if block:
+            show(meter, block, scanner)
+    return read(meter, (), ended=ended)

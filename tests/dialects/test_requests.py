@@ -21,8 +21,21 @@ CHAT = for_request(Family.OPENAI, b"/v1/chat/completions")
         (Family.OPENAI, b"/base/chat/completions?api-version=1", "openai_chat"),
         (Family.OPENAI, b"/v1/chat/completions/", "openai_chat"),
         (Family.OPENAI, b"/v1/chat/completions/chatcmpl-7", "generic"),
-        (Family.OPENAI, b"/v1/completions", "generic"),
-        (Family.OPENAI, b"/v1/responses", "generic"),
+        (Family.OPENAI, b"/v1/completions", "openai_completions"),
+        (Family.OPENAI, b"/v1/responses", "openai_responses"),
+        (Family.OPENAI, b"/v1/responses/compact", "openai_responses"),
+        (Family.OPENAI, b"/v1/responses/resp_7?stream=true", "openai_responses"),
+        (Family.OPENAI, b"/v1/responses/input_tokens", "generic"),
+        (Family.OPENAI, b"/v1/responses/resp_7/cancel", "generic"),
+        (Family.OPENAI, b"/v1/responses/resp_7/input_items", "generic"),
+        (Family.OPENAI, b"/v1/embeddings", "openai_embeddings"),
+        (Family.OPENAI, b"/v1/images/generations", "openai_images"),
+        (Family.OPENAI, b"/v1/images/edits", "openai_images"),
+        (Family.OPENAI, b"/v1/images/variations", "generic"),
+        (Family.OPENAI, b"/v1/audio/transcriptions", "openai_transcription"),
+        (Family.OPENAI, b"/v1/audio/translations", "openai_transcription"),
+        (Family.OPENAI, b"/v1/audio/speech", "openai_speech"),
+        (Family.OPENAI, b"/v1/models", "generic"),
         (Family.OPENAI, b"/v1/threads/t/messages", "generic"),
         (Family.OPENAI, b"/v1/models?x=/chat/completions", "generic"),
         (Family.ANTHROPIC, b"/v1/messages", "anthropic"),
@@ -32,6 +45,7 @@ CHAT = for_request(Family.OPENAI, b"/v1/chat/completions")
         (Family.ANTHROPIC, b"/v1/chat/completions", "generic"),
         (Family.GENERIC, b"/v1/chat/completions", "openai_chat"),
         (Family.GENERIC, b"/anything/messages", "anthropic"),
+        (Family.GENERIC, b"/anything/embeddings", "openai_embeddings"),
         (Family.GENERIC, b"/anything", "generic"),
         (Family.GENERIC, b"/v1/messages/count_tokens", "anthropic_count_tokens"),
         (Family.GEMINI, b"/v1beta/models/m:generateContent", "gemini"),
@@ -199,5 +213,5 @@ def test_it_is_seen_whether_the_client_asked_for_usage_itself(options: bytes, as
 
 
 def test_a_body_that_is_not_inspected_may_be_anything() -> None:
-    generic = for_request(Family.OPENAI, b"/v1/audio/transcriptions")
+    generic = for_request(Family.OPENAI, b"/v1/files")
     assert generic.peek([b"--boundary\r\n"]) == Peek()

@@ -19,26 +19,50 @@ from gateway.dialects.gemini_meter import (
 )
 from gateway.dialects.ollama_meter import OllamaBodyMeter, OllamaStreamMeter
 from gateway.dialects.openai_chat import ChatBodyMeter, ChatStreamMeter
+from gateway.dialects.openai_events import TypedStreamMeter, UsageBodyMeter
+from gateway.dialects.openai_responses_meter import ResponseBodyMeter, ResponseStreamMeter
 
 from .streams import (
     BLOCK,
+    CREATED,
+    DELTAS,
     DONE,
     MESSAGE_STOP,
+    RESPONSE_USAGE,
     START_USAGE,
     USAGE,
     chunk,
+    completed,
     event,
+    image,
     message_delta,
     message_start,
     named,
+    numbered,
     read,
     read_stream,
+    response,
     usage_chunk,
 )
 
-METERS: list[Callable[[], Meter]] = [
+
+def images() -> Meter:
+    return TypedStreamMeter(frozenset({"image_generation.completed"}), several=True)
+
+
+def transcript() -> Meter:
+    return TypedStreamMeter(frozenset({"transcript.text.done"}))
+
+
+STREAM_METERS: list[Callable[[], Meter]] = [
     ChatStreamMeter,
     MessageStreamMeter,
+    ResponseStreamMeter,
+    images,
+    transcript,
+]
+METERS: list[Callable[[], Meter]] = [
+    *STREAM_METERS,
     ChatBodyMeter,
     MessageBodyMeter,
     GeminiStreamMeter,
@@ -46,6 +70,8 @@ METERS: list[Callable[[], Meter]] = [
     GeminiBodyMeter,
     OllamaStreamMeter,
     OllamaBodyMeter,
+    ResponseBodyMeter,
+    UsageBodyMeter,
 ]
 
 CHAT_END = chunk("Grüße 🙂") + chunk(reason="stop") + usage_chunk(USAGE)
@@ -72,6 +98,32 @@ STREAMS: dict[str, tuple[Callable[[], Meter], bytes]] = {
         + DONE,
     ),
     "chat, byte order mark": (ChatStreamMeter, b"\xef\xbb\xbf" + chunk("") + CHAT_END + DONE),
+    "chat, usage in every chunk": (
+        ChatStreamMeter,
+        chunk("a", usage={**USAGE, "completion_tokens": 33}) + chunk(reason="stop", usage=USAGE),
+    ),
+    "chat, timings": (
+        ChatStreamMeter,
+        b":\n\n" + chunk("a") + chunk(reason="stop", timings={"prompt_n": 3, "cache_n": 1}) + DONE,
+    ),
+    "responses": (ResponseStreamMeter, CREATED + DELTAS + completed() + DONE),
+    "responses, CRLF, ids": (
+        ResponseStreamMeter,
+        (CREATED + b"id: 7\n" + DELTAS + completed()).replace(b"\n", b"\r\n"),
+    ),
+    "responses, failed": (
+        ResponseStreamMeter,
+        CREATED
+        + numbered("error", 1, message="no")
+        + numbered("response.failed", 2, response=response("failed")),
+    ),
+    "images": (images, image(partial=True) + image() + image()),
+    "transcript": (
+        transcript,
+        event({"type": "transcript.text.delta", "delta": "Grüße", "model": "small-1"})
+        + event({"type": "transcript.text.done", "text": "Grüße", "usage": RESPONSE_USAGE}),
+    ),
+    "transcript of vLLM": (transcript, chunk("a") + chunk(reason="stop", usage=USAGE) + DONE),
     "messages": (MessageStreamMeter, MESSAGE),
     "messages, no spaces, CRLF": (
         MessageStreamMeter,
@@ -92,7 +144,7 @@ def test_a_split_at_any_byte_gives_the_same_reading(stream: str) -> None:
     meter = make()
     expected = read_stream(meter, [data])
     assert meter.complete
-    assert expected.model == "small-1" if make is ChatStreamMeter else "large-2"
+    assert expected.model == ("large-2" if make is MessageStreamMeter else "small-1")
     for cut in range(1, len(data)):
         meter = make()
         assert read_stream(meter, [data[:cut], data[cut:]]) == expected
@@ -102,8 +154,28 @@ def test_a_split_at_any_byte_gives_the_same_reading(stream: str) -> None:
     assert meter.complete
 
 
+@pytest.mark.parametrize("make", [ResponseStreamMeter, images, transcript])
+@pytest.mark.parametrize("limit", [60, 200])
+def test_it_does_not_matter_which_events_are_too_long_to_be_held(
+    make: Callable[[], Meter], limit: int
+) -> None:
+    """A9: usage and end are read of long events too."""
+    stream = next(data for meter, data in STREAMS.values() if meter is make)
+    expected = read_stream(make(), [stream])
+    for cut in range(1, len(stream)):
+        meter = make()
+        assert read_stream(meter, [stream[:cut], stream[cut:]], hold_limit=limit) == expected
+        assert meter.complete
+
+
 @pytest.mark.parametrize(
-    ("make", "key"), [(ChatBodyMeter, "choices"), (MessageBodyMeter, "content")]
+    ("make", "key"),
+    [
+        (ChatBodyMeter, "choices"),
+        (MessageBodyMeter, "content"),
+        (ResponseBodyMeter, "output"),
+        (UsageBodyMeter, "data"),
+    ],
 )
 def test_a_body_split_at_any_byte_gives_the_same_reading(
     make: Callable[[], Meter], key: str
@@ -125,6 +197,8 @@ _JSON = st.recursive(
                 [
                     *("usage", "choices", "index", "finish_reason", "error", "model", "type"),
                     *("message", "delta", "stop_reason", "cached_tokens", *USAGE, *START_USAGE),
+                    *("response", "id", "status", "sequence_number", "incomplete_details"),
+                    *("timings", "prompt_n", "cache_n", "code", *RESPONSE_USAGE),
                 ]
             ),
             inner,
@@ -133,7 +207,12 @@ _JSON = st.recursive(
     ),
     max_leaves=20,
 )
-_NAMES = st.sampled_from([None, "message_start", "message_delta", "message_stop", "error", "ping"])
+_NAMES = st.sampled_from(
+    [
+        *(None, "message_start", "message_delta", "message_stop", "error", "ping"),
+        *("response.created", "response.completed", "response.failed", "transcript.text.done"),
+    ]
+)
 _EVENTS = st.builds(event, _JSON, _NAMES) | st.binary(max_size=40) | st.sampled_from([DONE, BLOCK])
 
 
@@ -155,7 +234,7 @@ def test_no_bytes_of_an_upstream_make_a_meter_raise(
 
 
 @given(
-    st.sampled_from(METERS[:2]),
+    st.sampled_from(STREAM_METERS),
     st.lists(_EVENTS, max_size=6),
     st.lists(st.integers(0, 400), max_size=4),
 )

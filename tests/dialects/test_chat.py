@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from gateway.config.model import Family
+from gateway.dialects import for_request
 from gateway.dialects.base import Reading
 from gateway.dialects.openai_chat import ChatBodyMeter, ChatStreamMeter
 from gateway.record import Usage
@@ -415,3 +417,119 @@ def test_a_body_that_is_no_json_object_tells_nothing(data: bytes) -> None:
 def test_a_body_that_is_nested_too_deeply_tells_nothing() -> None:
     """A8: and breaks nothing."""
     assert read(ChatBodyMeter(), [b'{"model":' + b"[" * 100_000]) == Reading()
+
+
+# ---- other servers ----
+
+TIMINGS: dict[str, Any] = {
+    "cache_n": 236,
+    "prompt_n": 4,
+    "prompt_ms": 30.958,
+    "predicted_n": 35,
+    "predicted_per_second": 52.9,
+}
+
+
+def test_vllms_usage_grows_with_every_chunk() -> None:
+    """A8: cut off, the last one told counts: it is what had been used by then."""
+    grown = [chunk("x", usage={**USAGE, "completion_tokens": 32 + n}) for n in range(4)]
+    reading, complete = stream(*grown)
+    assert reading.usage.output_tokens == 35
+    assert not complete
+
+
+@pytest.mark.parametrize("code", [400, "BadRequestError", None])
+def test_vllms_error_is_the_last_word_even_before_done(code: object) -> None:
+    """E5: its code is a number."""
+    error = {"object": "error", "message": "no", "type": "BadRequestError", "code": code}
+    reading, complete = stream(OPENING, event({"error": error}), DONE)
+    assert (reading.error, complete) == ("BadRequestError: no", True)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (chunk(reason="stop", timings=TIMINGS), DONE),
+        (chunk("x", timings={**TIMINGS, "predicted_n": 34}), chunk(reason="stop", timings=TIMINGS)),
+        (chunk(reason="stop"), event({"choices": [], "timings": TIMINGS}), DONE),
+    ],
+)
+def test_llama_cpps_timings_count_where_it_tells_no_usage(events: tuple[bytes, ...]) -> None:
+    """A8: what came from its cache is told apart from the rest of the prompt."""
+    reading, complete = stream(b":\n\n", OPENING, *events)
+    assert reading.usage == Usage(input_tokens=240, cache_read_tokens=236, output_tokens=35)
+    assert json.loads(reading.usage_raw or "") == {"timings": TIMINGS}
+    assert complete
+
+
+def test_usage_counts_before_timings() -> None:
+    """A8: whichever comes last."""
+    for last in (
+        event({"choices": [], "usage": USAGE, "timings": TIMINGS}),
+        usage_chunk(USAGE) + chunk(timings=TIMINGS),
+    ):
+        reading, _ = stream(OPENING, chunk(reason="stop"), last, DONE)
+        assert reading.usage == KNOWN
+
+
+def test_timings_without_the_cache_do_not_tell_the_input() -> None:
+    """A8: older servers leave it out of both."""
+    timings = {"prompt_n": 4, "predicted_n": 0}
+    reading, _ = stream(chunk(reason="stop", timings=timings), DONE)
+    assert reading.usage == Usage(output_tokens=0)
+
+
+@pytest.mark.parametrize(
+    ("timings", "problem"),
+    [
+        ({"predicted_n": -1}, "timings: predicted_n is negative"),
+        ({"predicted_n": "1"}, "timings: predicted_n is a string"),
+        ([1], "not an object"),
+    ],
+)
+def test_timings_that_cannot_be_true_are_flagged(timings: object, problem: str) -> None:
+    """A10: as usage is."""
+    reading, _ = stream(chunk(reason="stop", timings=timings), DONE)
+    assert reading.usage == Usage()
+    assert problem in (reading.usage_problem or "")
+
+
+def test_llama_cpps_field_named_error_is_no_event() -> None:
+    """E4: clients do not see it, so that the stream is still without an end."""
+    reading, complete = stream(OPENING, b'error: {"code":500,"message":"no"}\n\n')
+    assert (reading.error, complete) == (None, False)
+
+
+def test_a_body_of_llama_cpp_has_timings_too() -> None:
+    """A8: behind a long answer as well."""
+    for text in ("hi", "x" * 400_000):
+        body = {"choices": [{"finish_reason": "stop", "message": text}], "timings": TIMINGS}
+        reading = read(ChatBodyMeter(), [json.dumps(body).encode()])
+        assert reading.usage.input_tokens == 240
+
+
+@pytest.mark.parametrize("size", [10, 70_000, 900_000])
+def test_a_chunk_of_any_length_is_read_by_its_ends(size: int) -> None:
+    """A8: some servers send all of an answer at once."""
+    data = chunk("y" * size, reason="stop", usage=USAGE) + DONE
+    meter = ChatStreamMeter()
+    reading = read_stream(meter, [data[i : i + 50_000] for i in range(0, len(data), 50_000)])
+    assert (reading.usage, reading.model, reading.stop_reason) == (KNOWN, "small-1", "stop")
+    assert meter.complete
+
+
+# ---- completions ----
+
+
+def test_completions_are_read_as_chat_is() -> None:
+    """A8: with text in place of messages."""
+    dialect = for_request(Family.OPENAI, b"/v1/completions")
+    choices = [{"index": 0, "text": "hi", "logprobs": None, "finish_reason": "length"}]
+    meter = dialect.stream_meter()
+    data = {"model": "small-1", "choices": choices, "usage": USAGE}
+    streamed = read(meter, [event({**data, "usage": None}), usage_chunk(USAGE)])
+    whole = read(dialect.body_meter(), [json.dumps(data).encode()])
+    assert streamed == whole
+    assert (whole.usage, whole.stop_reason) == (KNOWN, "length")
+    assert meter.complete
+    assert dialect.injects_usage

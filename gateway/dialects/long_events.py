@@ -15,7 +15,7 @@ from ..sse import BOM, EventScanner
 from .base import Meter
 from .jsonpick import Windows
 
-_DATA: Final = re.compile(rb"^data:", re.MULTILINE)
+_DATA: Final = re.compile(rb"(?:\A|[\r\n])data:")
 _LINE_END: Final = re.compile(rb"[\r\n]")
 
 

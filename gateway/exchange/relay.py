@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
 from ..dialects.base import Dialect, Meter, Reading, Standing
+from ..dialects.long_events import show
 from ..front.request import Request
 from ..sse import BOM, EventScanner
 from ..upstream.connection import Connection
@@ -101,8 +102,7 @@ class EventRelay:
             self._request.send(block.removeprefix(BOM))
         else:
             self._request.send(block)
-        whole = self.scanner.whole
-        self.meter.feed(block if whole is None else block[whole])
+        show(self.meter, block, self.scanner)
         if self._moments.first_event is None and self.scanner.first_event_seen:
             self._moments.first_event = now
 

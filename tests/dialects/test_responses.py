@@ -382,3 +382,25 @@ def test_the_code_tells_whether_to_try_again(status: int, kind: str | None, code
     error, failed = (json.loads(data) for _, data in parse(RESPONSES.error_event(trouble)))
     assert error["code"] == failed["response"]["error"]["code"] == code
     assert error["error"]["type"] == (kind or code)
+
+
+@pytest.mark.parametrize(
+    "message", ['quotes " and \\', "lines\r\nand\ndata: [DONE]\n\n", "Grüße \u2028 \x00", "a\ud83d"]
+)
+def test_a_failure_is_two_events_whatever_the_message(message: str) -> None:
+    """E3: no text of an upstream's ends or begins an event."""
+    said = RESPONSES.error_event(Trouble(502, ErrorCode.MALFORMED, message, kind=message))
+    assert said.isascii()
+    events = [json.loads(data) for _, data in parse(said)]
+    assert [data["type"] for data in events] == ["error", "response.failed"]
+    shown = message.replace("\ud83d", "?")
+    assert events[0]["message"] == events[0]["error"]["message"] == shown
+    assert events[1]["response"]["error"]["message"] == shown
+
+
+def test_what_the_gateway_says_of_a_failure_is_an_error_to_a_gateway_in_front() -> None:
+    """E3: it forges no good end."""
+    reading, complete, over = stream(CREATED, RESPONSES.error_event(CUT, standing(CREATED)))
+    assert (reading.error, reading.stop_reason) == ("server_error: upstream closed", "failed")
+    assert complete
+    assert over

@@ -284,6 +284,7 @@ class Exchange:
             if not relay.scanner.injectable:
                 return
             standing = relay.standing()
+            relay.spoken()
         elif not self._began_stream:
             self._began_stream = True
             self._request.start(200, b"OK", OWN_STREAM_HEAD, CHUNKED)

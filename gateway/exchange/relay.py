@@ -88,7 +88,8 @@ class EventRelay:
         self._moments = moments
         self._clock = clock
         self._tail = b""
-        self._drop_bom = begun  # a byte order mark behind our beat would be no mark any more
+        self._first = True  # nothing of it has been passed on
+        self._spoken = begun
 
     def feed(self, data: bytes) -> None:
         """One read of the upstream's body."""
@@ -97,14 +98,19 @@ class EventRelay:
         block = self.scanner.feed(data)
         if not block:
             return
-        if self._drop_bom:
-            self._drop_bom = False
-            self._request.send(block.removeprefix(BOM))
-        else:
-            self._request.send(block)
+        self._request.send(self._without_mark(block) if self._first else block)
         show(self.meter, block, self.scanner)
         if self._moments.first_event is None and self.scanner.first_event_seen:
             self._moments.first_event = now
+
+    def _without_mark(self, beginning: bytes) -> bytes:
+        """The first bytes to pass on; behind a beat a byte order mark would be no mark any more."""
+        self._first = False
+        return beginning.removeprefix(BOM) if self._spoken else beginning
+
+    def spoken(self) -> None:
+        """A beat has been written: what the upstream sends is no longer the client's first byte."""
+        self._spoken = True
 
     def upstream_ended(self) -> None:
         """The body is whole as HTTP goes; is it as the dialect goes?"""
@@ -117,7 +123,7 @@ class EventRelay:
 
     def flush(self) -> None:
         """Give out what was held back; the stream has ended well."""
-        self._request.send(self._tail)
+        self._request.send(self._without_mark(self._tail) if self._first else self._tail)
 
     def circumstances(self) -> Circumstances:
         """What a signal meets now."""

@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.error import ConnectionRefusedError as Refused
 
 from gateway.config.model import KeepaliveMode
+from gateway.sse import BOM
 from tests.transcripts import CHAT_EVENTS, MESSAGES_EVENTS
 from tests.world import CHAT, CHAT_WHOLE, LAST, MESSAGES, SSE_HEAD, World, chunked, until_paused
 
@@ -256,3 +257,35 @@ def test_no_beat_is_written_for_a_client_that_does_not_read() -> None:
     size = len(client.wire.unread)
     w.clock.pump([15.0] * 20)
     assert len(client.wire.unread) == size
+
+
+@pytest.mark.parametrize("first", ["the beat", "the upstream's head"])
+@pytest.mark.parametrize("cut", [0, 1, 3])
+def test_a_byte_order_mark_behind_a_beat_is_dropped(first: str, cut: int) -> None:
+    """K4: the beat before it may have come before the upstream's head or after it."""
+    w = world()
+    client = w.client().send(CHAT)
+    if first == "the beat":
+        w.clock.advance(10)
+        w.up.deliver(SSE_HEAD)
+    else:
+        w.up.deliver(SSE_HEAD)
+        w.clock.advance(15)
+    assert client.response().body == COMMENT
+    stream = BOM + b"".join(CHAT_EVENTS)
+    if cut:
+        w.up.deliver(chunked(stream[:cut]))
+    w.up.deliver(chunked(stream[cut:]) + LAST)
+    assert client.response().body == COMMENT + b"".join(CHAT_EVENTS)
+    assert w.record.response_bytes == len(stream)
+
+
+def test_a_byte_order_mark_that_nothing_was_said_before_is_passed_on() -> None:
+    """K4: a beat that comes after it changes nothing about it."""
+    w = world()
+    client = w.client().send(CHAT)
+    w.up.deliver(SSE_HEAD + chunked(BOM + CHAT_EVENTS[0]))
+    w.clock.advance(15)
+    w.up.deliver(chunked(*CHAT_EVENTS[1:]) + LAST)
+    expected = BOM + CHAT_EVENTS[0] + COMMENT + b"".join(CHAT_EVENTS[1:])
+    assert client.response().body == expected

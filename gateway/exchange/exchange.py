@@ -222,7 +222,7 @@ class Exchange:
     def _make_relay(self, head: ResponseHead, is_events: bool) -> Relay:
         request, moments, clock = self._request, self._moments, self._clock
         if self._began_stream and not is_events:
-            return Collector(request, moments, clock)
+            return Collector(request, lambda: self._settle(self._collected()))
         if is_events:
             return EventRelay(request, self._dialect, moments, clock, begun=self._began_stream)
         meter = None if _is_coded(head) else self._dialect.body_meter()

@@ -13,6 +13,8 @@ Invariants
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
@@ -208,22 +210,27 @@ class BodyRelay:
 
 
 class Collector:
-    """Keeps the beginning of an answer that came after we had begun an event stream of our own."""
+    """Keeps the beginning of an answer that came after we had begun an event stream of our own.
+
+    `full` is called once, when as much is there as is kept.  Nothing of this reaches the client, so
+    its bytes are no sign of life: the silence, towards the client's keepalives as towards the
+    upstream's deadline, lasts from the head.
+    """
 
     events = 0
 
-    def __init__(self, request: Request, moments: Moments, clock: IReactorTime) -> None:
+    def __init__(self, request: Request, full: Callable[[], None]) -> None:
         self.size = 0
         self.kept = b""
         self._request = request
-        self._moments = moments
-        self._clock = clock
+        self._full = full
 
     def feed(self, data: bytes) -> None:
         """One read of the upstream's body."""
         self.size += len(data)
-        self._moments.last_byte = self._clock.seconds()
         self.kept += data[: COLLECTED - len(self.kept)]
+        if len(self.kept) == COLLECTED:
+            self._full()
 
     def upstream_ended(self) -> None:
         """Nothing to find out: the exchange tells what was kept."""

@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.error import ConnectionRefusedError as Refused
 
 from gateway.config.model import KeepaliveMode
+from gateway.exchange.relay import COLLECTED
 from gateway.sse import BOM
 from tests.transcripts import CHAT_EVENTS, MESSAGES_EVENTS
 from tests.world import CHAT, CHAT_WHOLE, LAST, MESSAGES, SSE_HEAD, World, chunked, until_paused
@@ -123,6 +124,39 @@ def test_the_error_event_says_what_the_upstream_said() -> None:
     assert w.record.status_upstream == 429
     assert w.record.status_sent == 200
     assert w.record.error_detail == "it is down"
+
+
+def test_an_answer_without_end_is_told_once_enough_of_it_is_there() -> None:
+    """K3: the client does not wait for a deadline, nor does the row."""
+    w = world()
+    client = w.client().send(CHAT)
+    w.clock.advance(10)
+    w.up.deliver(b"HTTP/1.1 500 Oops\r\nContent-Type: text/plain\r\n\r\n")
+    for _ in range(COLLECTED // 1000):
+        w.up.deliver(b"x" * 1000)
+    assert not w.ledger.records
+    w.up.deliver(b"x" * 1000)
+    assert b"error" in client.response().body
+    assert client.response().whole
+    assert w.up.aborted
+    assert (w.record.outcome, w.record.error) == ("upstream_failed", "http_error")
+    w.clock.advance(0)
+    assert w.idle()
+
+
+def test_an_answer_that_drips_does_not_keep_the_client_from_its_keepalives() -> None:
+    """K3, E2: nothing of it is passed on, so it counts as silence, and for no longer than that."""
+    w = world(idle_timeout=60.0)
+    client = w.client().send(CHAT)
+    w.clock.advance(10)
+    w.up.deliver(b"HTTP/1.1 500 Oops\r\nContent-Type: text/plain\r\n\r\n")
+    for _ in range(59):
+        w.clock.advance(1)
+        w.up.deliver(b"x")
+    assert client.response().body == COMMENT * 4
+    w.clock.advance(1)
+    assert b"error" in client.response().body
+    assert (w.record.outcome, w.record.error) == ("timed_out", "idle_timeout")
 
 
 def test_a_connection_refused_after_the_commit_is_one_error_event() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -132,6 +134,23 @@ def test_bodies_over_what_all_may_hold_together_are_a_503_with_a_row() -> None:
     assert world.record.error == "overloaded"
     first.wire.lose()
     assert world.budget.held == 0
+
+
+@pytest.mark.parametrize("sizes", [[1], [2], [1500, *[1] * 63], [1023, 1]])
+def test_a_body_in_tiny_pieces_is_held_in_little_more_than_its_size(sizes: list[int]) -> None:
+    """The budget counts bytes of the body, not what keeping a million pieces of it costs."""
+    client = World().client()
+    client.send(post("/v1/messages", b"", "X: y").replace(b"Length: 0", b"Length: 1000000"))
+    request = client.channel._request
+    assert request is not None
+    sent = b""
+    for size in sizes * 100 if len(sizes) > 1 else sizes * 6400:
+        piece = bytes([len(sent) % 251]) * size
+        client.send(piece)
+        sent += piece
+    assert b"".join(request.body) == sent
+    held = sys.getsizeof(request.body) + sum(map(sys.getsizeof, request.body))
+    assert held < 3 * len(sent) + 64 * 100
 
 
 def test_more_streams_than_allowed_are_a_503_with_a_row() -> None:

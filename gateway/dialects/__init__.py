@@ -10,9 +10,10 @@ import re
 from typing import Final
 
 from ..config.model import Family
-from . import anthropic, gemini, ollama, openai
+from . import anthropic, bedrock, gemini, ollama, openai
 from .anthropic import Anthropic, AnthropicCountTokens
 from .base import Dialect
+from .bedrock import Bedrock
 from .gemini import Gemini, GeminiCountTokens, GeminiEmbeddings
 from .generic import Generic
 from .ollama import Ollama, OllamaEmbeddings
@@ -28,6 +29,7 @@ _OPENAI: Final = Generic(openai)
 _ANTHROPIC: Final = Generic(anthropic)
 _GEMINI: Final = Generic(gemini)
 _OLLAMA: Final = Generic(ollama)
+_BEDROCK: Final = Generic(bedrock)
 
 _Table = tuple[tuple[re.Pattern[bytes], Dialect], ...]
 
@@ -55,6 +57,10 @@ _OLLAMA_TABLE: Final[_Table] = (
     (re.compile(rb"/api/(chat|generate)$"), Ollama()),
     (re.compile(rb"/api/embed(dings)?$"), OllamaEmbeddings()),
 )
+_BEDROCK_TABLE: Final[_Table] = (
+    (re.compile(rb"/(converse|invoke)$"), Bedrock(streams=False)),
+    (re.compile(rb"/(converse-stream|invoke-with-response-stream)$"), Bedrock(streams=True)),
+)
 
 #: What a family knows.  ``/messages`` means something else at OpenAI; Google and Ollama offer
 #: OpenAI's endpoints, too, and Ollama Anthropic's.
@@ -63,6 +69,7 @@ _TABLES: Final[dict[Family, _Table]] = {
     Family.ANTHROPIC: _ANTHROPIC_TABLE,
     Family.GEMINI: _GEMINI_TABLE + _OPENAI_TABLE,
     Family.OLLAMA: _OLLAMA_TABLE + _OPENAI_TABLE + _ANTHROPIC_TABLE,
+    Family.BEDROCK: _BEDROCK_TABLE,
     Family.GENERIC: _OPENAI_TABLE + _ANTHROPIC_TABLE + _GEMINI_TABLE + _OLLAMA_TABLE,
 }
 
@@ -71,6 +78,7 @@ _OTHERS: Final[dict[Family, Dialect]] = {
     Family.ANTHROPIC: _ANTHROPIC,
     Family.GEMINI: _GEMINI,
     Family.OLLAMA: _OLLAMA,
+    Family.BEDROCK: _BEDROCK,
 }
 
 

@@ -67,7 +67,10 @@ CHAT = for_request(Family.OPENAI, b"/v1/chat/completions")
         (Family.OLLAMA, b"/api/pull", "generic"),
         (Family.OLLAMA, b"/v1/chat/completions", "openai_chat"),
         (Family.OLLAMA, b"/v1/messages", "anthropic"),
-        (Family.BEDROCK, b"/model/m/converse-stream", "generic"),
+        (Family.BEDROCK, b"/model/m/converse", "bedrock"),
+        (Family.BEDROCK, b"/model/m/converse-stream", "bedrock"),
+        (Family.BEDROCK, b"/model/m/invoke-with-response-stream", "bedrock"),
+        (Family.BEDROCK, b"/model/m/count-tokens", "generic"),
     ],
 )
 def test_family_and_end_of_the_path_name_the_dialect(
@@ -85,7 +88,7 @@ def test_family_and_end_of_the_path_name_the_dialect(
         (Family.GEMINI, b"/v1beta/models/m", b'{"error":{"code":502,'),
         (Family.OPENAI, b"/v1/responses", b'{"error":{"message":'),
         (Family.OLLAMA, b"/api/pull", b'{"error":"'),
-        (Family.BEDROCK, b"/model/m/converse", b'{"error":{"message":'),
+        (Family.BEDROCK, b"/model/m/count-tokens", b'{"__type":"'),
         (Family.GENERIC, b"/anything", b'{"error":{"message":'),
     ],
 )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.dialects.anthropic_meter import MessageBodyMeter, MessageStreamMeter
 from gateway.dialects.base import Meter
+from gateway.dialects.bedrock_meter import BedrockBodyMeter, BedrockStreamMeter
 from gateway.dialects.gemini_meter import (
     GeminiArrayMeter,
     GeminiBodyMeter,
@@ -72,6 +73,8 @@ METERS: list[Callable[[], Meter]] = [
     OllamaBodyMeter,
     ResponseBodyMeter,
     UsageBodyMeter,
+    BedrockStreamMeter,
+    BedrockBodyMeter,
 ]
 
 CHAT_END = chunk("Grüße 🙂") + chunk(reason="stop") + usage_chunk(USAGE)

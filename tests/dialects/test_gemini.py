@@ -259,6 +259,20 @@ LONG = piece("x" * 200_000, "STOP", USAGE)
 
 
 @pytest.mark.parametrize("pieces", [WHOLE, [WHOLE[0], {"error": {"message": "no"}}]])
+@pytest.mark.parametrize("end", [b"\r\n", b"\n", b"\r"])
+def test_events_split_at_any_byte_give_the_same_reading(pieces: list[Any], end: bytes) -> None:
+    """A9: usage, model, finish reason, error and end."""
+    data = events(pieces).replace(b"\r\n", end)
+    expected = read_stream(GeminiStreamMeter(), [data])
+    assert expected.usage.input_tokens is not None
+    for cut in range(len(data)):
+        meter = GeminiStreamMeter()
+        assert read_stream(meter, [data[:cut], data[cut:]]) == expected
+        assert meter.complete
+    assert read_stream(GeminiStreamMeter(), [data[i : i + 1] for i in range(len(data))]) == expected
+
+
+@pytest.mark.parametrize("pieces", [WHOLE, [WHOLE[0], {"error": {"message": "no"}}]])
 @pytest.mark.parametrize("indent", [None, 2])
 def test_an_array_split_at_any_byte_gives_the_same_reading(
     pieces: list[Any], indent: int | None

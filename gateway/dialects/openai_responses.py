@@ -77,7 +77,7 @@ class OpenAIResponses(OpenAIEndpoint):
         the last one, again, so that a client that goes on after it misses nothing.
         """
         number = standing.reading.sequence
-        if not standing.started or number is None:
+        if number is None:
             return openai.keepalive(after_id=standing.after_id)
         return b"event: keepalive\ndata: %b\n\n" % json_text(
             {"type": "keepalive", "sequence_number": number}

@@ -462,6 +462,13 @@ def test_llama_cpps_timings_count_where_it_tells_no_usage(events: tuple[bytes, .
     assert complete
 
 
+def test_timings_of_every_chunk_count_in_a_stream_that_is_cut() -> None:
+    """A8: what had been used by then."""
+    reading, complete = stream(OPENING, chunk("x", timings={**TIMINGS, "predicted_n": 7}))
+    assert reading.usage.output_tokens == 7
+    assert not complete
+
+
 def test_usage_counts_before_timings() -> None:
     """A8: whichever comes last."""
     for last in (

@@ -68,6 +68,14 @@ def test_each_long_event_is_shown_part_by_part_and_the_others_whole(bom: bytes, 
         assert b"".join(witness.blocks) == SHORT * 3
 
 
+def test_one_long_event_may_end_in_the_read_in_which_another_begins() -> None:
+    """A9: they are told apart."""
+    for between in (b"", SHORT):
+        witness = shown([LONG[:30], LONG[30:] + between + LONG[:30], LONG[30:]], 20)
+        assert [b"".join(parts) for parts in witness.long] == [LONG, LONG]
+        assert b"".join(witness.blocks) == between
+
+
 _PIECES = st.lists(
     st.sampled_from([SHORT, LONG, b": c\n\n", b"\r\n", b"\r", b"\n", b"data"]), max_size=8
 )

@@ -124,6 +124,24 @@ LINES: Final[list[Case]] = [
     cut("D50", MUST, "4 KiB of noise", _LINE, NOISE, ends=True),
     cut("D51", MUST, "4,000 bytes of empty lines", _EMPTY, b"\r\n" * 2000, ends=True),
     cut("X94", MUST, "the beginning of TLS", _LINE, _CLIENT_HELLO, ends=True),
+    *(
+        cut(id, MUST, f"{about}, and then silence", _LINE, data)
+        for id, about, data in (
+            ("X182", "the beginning of TLS", _CLIENT_HELLO),
+            ("X183", "the beginning of TLS as SSL 2.0 has it", b"\x80\x2e\x01\x03\x01\x00\x15"),
+            ("X184", "the greeting of SOCKS 5", b"\x05\x01\x00"),
+            ("X185", "the greeting of SSH", b"SSH-2.0-client\r\n"),
+            ("X186", "the greeting of SMTP", b"EHLO client\r\n"),
+            ("X187", "a request line of HTTP/0.9", b"GET /smuggled-request\r\n"),
+            ("X188", "a status line", b"HTTP/1.1 200 OK\r\n"),
+            ("X189", "a line that ends in LF", b"GET /v1/models HTTP/1.1\n"),
+            ("X190", "a NUL in a field", GET + b"X: \x00"),
+        )
+    ),
+    refused(
+        "X191", MUST, "a line of the PROXY protocol before", _LINE,
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + GET + b"\r\n",
+    ),
     cut("X95", MUST, "half a request line", _LINE, b"GET /smuggled-req", ends=True),
 ]  # fmt: skip
 
@@ -164,6 +182,30 @@ TARGETS: Final[list[Case]] = [
     forwarded(
         "X105", MUST, "the absolute form with a query and no path", _ABSOLUTE,
         _ask(b"http://localhost?x=1"), arrives=(b"GET /?x=1 ",),
+    ),
+    forwarded(
+        "X192", MUST, "the absolute form with the other scheme", _ABSOLUTE,
+        _ask(b"https://localhost/v1/models"), arrives=(GOT,),
+    ),
+    forwarded(
+        "X193", MUST, "the absolute form in HTTP/1.0, without Host", _ABSOLUTE,
+        b"GET http://localhost/v1/models HTTP/1.0\r\n\r\n", arrives=(GOT,),
+    ),
+    refused(
+        "X194", SHOULD, "the absolute form of a host that is not the gateway's, in HTTP/1.0",
+        _ABSOLUTE, b"GET http://evil.example/v1/models HTTP/1.0\r\n\r\n",
+    ),
+    refused(
+        "X195", MUST, "the absolute form with a fragment", _ABSOLUTE,
+        _ask(b"http://localhost/v1/models#x"),
+    ),
+    refused(
+        "X196", MUST, "the absolute form with a backslash before an @", _ABSOLUTE,
+        _ask(b"http://inner.test\\@localhost/v1/models"),
+    ),
+    either(
+        "X197", POLICY, "the absolute form with a port that Host leaves out", _ABSOLUTE,
+        _ask(b"http://localhost:80/v1/models"), ours=Expect.REFUSED,
     ),
     either(
         "X106", POLICY, "the absolute form of another host than Host's", _ABSOLUTE,

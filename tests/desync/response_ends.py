@@ -133,6 +133,17 @@ STREAMS: Final[list[Case]] = [
         _EVENTS + b"\r\n\xef\xbb\xbfdata: {}\n\ndata: [DONE]\n\n", ends=True,
         arrives=(b"\xef\xbb\xbfdata: {}\n\ndata: [DONE]\n\n",),
     ),
+    either(
+        "Y107", MUST, "events, and a size line that is none", "RFC 9112, 7.1",
+        _EVENTS + b"Transfer-Encoding: chunked\r\n\r\na\r\ndata: {}\n\n\r\n0xa\r\ndata: []\n\n\r\n"
+        + POISONED,
+        retired=True, absent=(b"data: []",),
+    ),
+    either(
+        "Y108", MUST, "events, and no last chunk", "RFC 9112, 8",
+        _EVENTS + b"Transfer-Encoding: chunked\r\n\r\na\r\ndata: {}\n\n\r\n", ends=True,
+        retired=True,
+    ),
     forwarded(
         "Y61", MUST, "events, and a second response behind them", _ORDER,
         _EVENTS + b"Transfer-Encoding: chunked\r\n\r\na\r\ndata: {}\n\n\r\n0\r\n\r\n" + POISONED,

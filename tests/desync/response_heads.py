@@ -90,6 +90,9 @@ LINES: Final[list[Case]] = [
         "Y82", MUST, "a request for an answer", _STATUS, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         ends=True,
     ),
+    failed("Y104", MUST, "an alert of TLS", _STATUS, b"\x15\x03\x01\x00\x02\x02\x0a", ends=True),
+    failed("Y105", MUST, "an alert of TLS, and then silence", _STATUS, b"\x15\x03\x01\0\x02\x02F"),
+    failed("Y106", MUST, "half a status line, and a NUL", _STATUS, b"HTTP/1.1 2\x00"),
     failed("Y83", MUST, "half a head", "RFC 9112, 8", b"HTTP/1.1 200 OK\r\nContent-Le", ends=True),
     failed("R90", MUST, "nothing", "RFC 9112, 8", b"", ends=True),
 ]  # fmt: skip

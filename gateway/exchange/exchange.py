@@ -107,11 +107,10 @@ class Exchange:
         """Write the intent, then ask the upstream."""
         self._services.running.add(self)
         self._request.on_gone = self._client_gone
+        self._request.on_broken = self._client_broke_rule
         upload = self._request.upload
         if upload is not None:
-            self._uploading = Uploading(
-                upload, self._moments, self._deadlines, self._clock, self._upload_failed
-            )
+            self._uploading = Uploading(upload, self._moments, self._deadlines, self._clock)
         self._deadlines.look()
         intent_written = self._services.ledger.open(self.intent)
         intent_written.addCallbacks(lambda _: self._dispatch(), self._intent_refused)
@@ -300,8 +299,8 @@ class Exchange:
             self._settle(Signal(Kind.TIMED_OUT, code, detail, status=504))
 
     @guarded
-    def _upload_failed(self, status: int, message: str) -> None:
-        """The client broke a rule in mid-body: the upstream must not take it for whole."""
+    def _client_broke_rule(self, status: int, message: str) -> None:
+        """In its body, which the upstream must not take for whole, or behind it."""
         code = ErrorCode.BODY_TOO_LARGE if status == 413 else ErrorCode.BAD_REQUEST
         self._settle(Signal(Kind.REJECTED, code, message, status))
 

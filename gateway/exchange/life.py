@@ -115,7 +115,7 @@ _OUTCOMES: Final[dict[Kind, Outcome]] = {
 
 #: Signals after which the client has everything, if it has been given the terminal event.
 _HARMLESS_AFTER_TERMINAL: Final = frozenset(
-    {Kind.UPSTREAM_FAILED, Kind.TIMED_OUT, Kind.CLIENT_GONE, Kind.DRAINED}
+    {Kind.UPSTREAM_FAILED, Kind.TIMED_OUT, Kind.CLIENT_GONE, Kind.REJECTED, Kind.DRAINED}
 )
 
 

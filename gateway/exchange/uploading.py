@@ -6,8 +6,6 @@ upstream owes no answer, only to take it; `Moments` are told so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from twisted.internet.interfaces import IReactorTime
 
 from ..front.upload import Upload
@@ -17,7 +15,7 @@ from .deadlines import Deadlines, Moments
 
 
 class Uploading:
-    """A `gateway.front.upload.UploadReceiver`.  `failed`: the client broke a rule in mid-body."""
+    """A `gateway.front.upload.UploadReceiver`."""
 
     def __init__(
         self,
@@ -25,7 +23,6 @@ class Uploading:
         moments: Moments,
         deadlines: Deadlines,
         clock: IReactorTime,
-        failed: Callable[[int, str], None],
     ) -> None:
         self._upload = upload
         self._moments = moments
@@ -33,7 +30,6 @@ class Uploading:
         self._clock = clock
         self._connection: Connection | None = None
         self._chunked = upload.length is None
-        self.upload_failed = failed
         moments.uploading = True
         upload.receiver = self
 

@@ -67,6 +67,7 @@ class Channel(Answering):
         self._claimed = 0  # bytes taken from the site's budget
         self._request: Request | None = None
         self._behind = bytearray()  # what came behind the running request
+        self._flooding = False  # more came there than is kept
         self._replay: IDelayedCall | None = None  # `_behind` is about to be parsed
 
     # Twisted's protocol interface.
@@ -79,15 +80,15 @@ class Channel(Answering):
 
     def dataReceived(self, data: bytes) -> None:
         """Parse, or keep for later, what the client sent."""
-        if self._state is State.BUSY or self._replay is not None:
-            self._behind += data
-            if len(self._behind) > self._limits.pipelined:
-                self.abort()
-            return
         if self._state in (State.LINGER, State.CLOSING):
             return
+        if self._state is State.BUSY or self._behind:
+            self._behind += data
+            if self._state is State.BUSY and len(self._behind) > self._limits.pipelined:
+                self._flooded()
+            return
         try:
-            while data and self._state in (State.HEAD, State.BODY):
+            while data and self._may_parse():
                 if self._state is State.HEAD:
                     data = self._head_received(data)
                 else:
@@ -95,8 +96,14 @@ class Channel(Answering):
         except RemoteError as error:
             self._broken(error)
             return
-        if data and self._state is State.BUSY:
+        if data and self._state in (State.HEAD, State.BUSY):
             self._behind += data  # at most one read more than the limit
+
+    def _may_parse(self) -> bool:
+        """Whether a body is read, or a head and the client has taken the answers before it."""
+        if self._state is State.HEAD:
+            return not self._write_paused
+        return self._state is State.BODY
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone: tell the request that was running or arriving, once."""
@@ -203,7 +210,7 @@ class Channel(Answering):
         self.release_body()
         self._request = None
         self._head_begun = False
-        if self._body is not None:
+        if self._body is not None or self._flooding:
             self._linger()
             return
         if not self.persistent:
@@ -297,12 +304,21 @@ class Channel(Answering):
             self.loseConnection()
 
     def _broken(self, error: RemoteError) -> None:
-        """The client broke a rule: of its own while nothing runs, else the running request's."""
+        """The client broke a rule: refuse, unless its request runs already and answers itself."""
         request = self._request
         if request is not None and request.upload is not None:
-            request.upload.failed(error.status, str(error))
+            request.broken(error.status, str(error))
         else:
             self._refuse(error.status, str(error))
+
+    def _flooded(self) -> None:
+        """More came behind the running request than is kept: end that, and throw away the rest."""
+        assert self._request is not None
+        self._behind.clear()
+        self.persistent = False
+        self._flooding = True
+        kept = self._limits.pipelined
+        self._request.broken(400, f"more than {kept} bytes were sent behind a running request")
 
     def _linger(self) -> None:
         """Throw away what still comes, so that the answer is not lost to a reset; then close."""

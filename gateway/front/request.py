@@ -60,6 +60,9 @@ class Request(TwistedRequest):
         self.context: object = None
         #: Called once, with the reason, if the client goes before the response has ended.
         self.on_gone: Callable[[Failure], None] | None = None
+        #: Called once, with the status and text of a refusal, if the client breaks a rule of HTTP
+        #: while the request runs: in its body, or behind it.  Who sets it ends the request.
+        self.on_broken: Callable[[int, str], None] | None = None
         self._chunked_body = False
         self._bodiless = head.method == b"HEAD"
 
@@ -129,6 +132,14 @@ class Request(TwistedRequest):
         if on_gone is not None:
             on_gone(reason)
 
+    def broken(self, status: int, message: str) -> None:
+        """The client broke a rule; where nobody can say so, the connection is reset."""
+        on_broken, self.on_broken = self.on_broken, None
+        if on_broken is not None:
+            on_broken(status, message)
+        elif self.channel is not None:
+            self.channel.abort()
+
     # What the gateway's Resource calls.
 
     @property
@@ -184,7 +195,7 @@ class Request(TwistedRequest):
         if self._chunked_body:
             channel.write(LAST_CHUNK)
         self.finished = 1
-        self.on_gone = None
+        self.on_gone = self.on_broken = None
         self.channel = None
         channel.requestDone(self)
 
@@ -194,7 +205,7 @@ class Request(TwistedRequest):
         if channel is None or self.finished:
             return
         self.finished = 1
-        self.on_gone = None
+        self.on_gone = self.on_broken = None
         self.channel = None
         channel.abort()
 

@@ -22,9 +22,6 @@ class UploadReceiver(Protocol):
     def upload_ended(self) -> None:
         """The body is whole."""
 
-    def upload_failed(self, status: int, message: str) -> None:
-        """The client broke a rule in mid-body; `status` is what it would be answered with."""
-
 
 class Upload:
     """See the module's text.  `length` is bytes, None where the client did not tell it."""
@@ -79,8 +76,3 @@ class Upload:
         self.done = True
         if self._ready and self.receiver is not None:
             self.receiver.upload_ended()
-
-    def failed(self, status: int, message: str) -> None:
-        """What came is not a body that can be passed on."""
-        if self.receiver is not None:
-            self.receiver.upload_failed(status, message)

@@ -187,6 +187,8 @@ def test_a_kept_body_that_drips_is_ended_too() -> None:
         world.clock.advance(1)
     assert client.response().status == 408
     assert not world.ledger.intents
+    assert (world.record.outcome, world.record.error) == ("rejected", "bad_request")
+    assert world.record.error_detail == "the body of a request did not come in time"
 
 
 def test_a_client_that_leaves_in_mid_upload_leaves_no_whole_request_behind() -> None:

@@ -16,7 +16,7 @@ from gateway.front.site import FrontLimits, GatewaySite
 from gateway.front.verdict import Admission, Refusal
 from gateway.http1 import Framing
 from tests.transcripts import CHAT_EVENTS
-from tests.world import CHAT, CHAT_WHOLE, LAST, SSE_HEAD, Client, World, chunked, post
+from tests.world import BUFFER, CHAT, CHAT_WHOLE, LAST, SSE_HEAD, Client, World, chunked, post
 
 LIMITS = FrontLimits(pipelined=1000)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -215,14 +215,76 @@ def test_the_next_request_waits_until_the_response_before_it_was_taken() -> None
     assert len(world.ledger.intents) == 2
 
 
-def test_too_much_behind_a_running_request_ends_the_connection() -> None:
-    """A client that floods cannot hide its own leaving, nor fill our memory."""
+def test_too_much_behind_a_running_stream_ends_it_with_an_error_event() -> None:
+    """H6: a client that floods cannot hide its own leaving, nor fill our memory; it is told."""
+    world = World(limits=LIMITS)
+    client = world.client().send(CHAT)
+    world.up.deliver(SSE_HEAD + chunked(CHAT_EVENTS[0]))
+    client.send(b"x" * 1000)
+    assert not world.ledger.records
+    client.send(b"x")
+    response = client.response()
+    assert response.body.startswith(CHAT_EVENTS[0] + b'data: {"error":')
+    assert response.whole
+    assert world.up.aborted
+    record = world.record
+    assert (record.outcome, record.phase, record.error) == ("rejected", "relay", "bad_request")
+    assert record.error_detail == "more than 1000 bytes were sent behind a running request"
+    client.send(CHAT)  # it is not taken for a request
+    world.clock.advance(LIMITS.linger)
+    world.clock.advance(0)
+    assert client.wire.lost
+    assert len(world.ledger.intents) == 1
+    assert world.idle()
+
+
+def test_too_much_behind_a_request_without_an_answer_is_a_400() -> None:
+    """H6: and the connection is closed, once the flood has been read for a moment."""
     world = World(limits=LIMITS)
     client = world.client().send(CHAT)
     client.send(b"x" * 1001)
+    response = client.response()
+    assert (response.status, response.get(b"connection")) == (400, b"close")
+    assert not client.wire.closing
+    world.clock.advance(LIMITS.linger)
+    assert client.wire.closing
+
+
+def test_too_much_behind_a_stream_that_has_told_its_end_does_not_spoil_its_row() -> None:
+    """H6, A4: the client has everything."""
+    world = World(limits=LIMITS)
+    client = world.client().send(CHAT)
+    world.up.deliver(SSE_HEAD + chunked(*CHAT_EVENTS))
+    client.send(b"x" * 1001)
+    assert client.response().body == b"".join(CHAT_EVENTS)
+    assert client.response().whole
+    assert world.record.outcome == "finished"
+
+
+def test_too_much_behind_a_request_that_cannot_say_so_is_a_reset() -> None:
+    """H6: a Resource that knows nothing of it keeps nothing open."""
+    client = site(Never())  # type: ignore[no-untyped-call]
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    client.send(b"x" * (FrontLimits().pipelined + 1))
+    assert client.wire.aborted
+
+
+def test_a_request_behind_refused_ones_waits_until_their_answers_were_taken() -> None:
+    """H6: also where each is answered in the turn in which it comes."""
+    world = World()
+    client = world.client()
+    client.wire.stalled = True
+    refused = post("/v1/chat/completions", b"no JSON")
+    for _ in range(1000):
+        if not client.wire.reading:
+            break
+        client.send(refused * 10)
+    assert len(client.wire.unread) < BUFFER + 1000
+    client.wire.stalled = False
+    before = len(world.ledger.records)
+    client.raw()
     world.clock.advance(0)
-    assert client.wire.lost
-    assert world.record.outcome == "client_gone"
+    assert len(world.ledger.records) > before
 
 
 def test_a_client_that_asked_for_a_close_gets_one_and_nothing_behind_it_is_served() -> None:
@@ -320,6 +382,15 @@ class Echo(Resource):
         request.write(b"one")
         request.write(b"two")
         request.finish()
+        return NOT_DONE_YET
+
+
+class Never(Resource):
+    """A Resource that answers later than any test waits."""
+
+    isLeaf = True
+
+    def render_GET(self, request: TwistedRequest) -> int:  # noqa: N802
         return NOT_DONE_YET
 
 

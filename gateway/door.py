@@ -70,6 +70,7 @@ class FrontDoor:
         self._intents = intents
         self._max_streams = max_streams
         self._accepting = accepting
+        self._admitted: set[Request] = set()
 
     def admit(self, request: Request, framing: Framing) -> Admission | Refusal:
         """How the body is read, or what to answer instead."""
@@ -97,8 +98,11 @@ class FrontDoor:
             return self.refuse(request, error.status, str(error))
         if not self._accepting():
             return self.refuse(request, 503, "the gateway is stopping")
-        if len(self._services.running) >= self._max_streams:
+        # Those that read on behind a client that has left run without having been admitted still.
+        streams = max(len(self._admitted), len(self._services.running))
+        if streams >= self._max_streams:
             return self.refuse(request, 503, f"{self._max_streams} streams are open already")
+        self._admitted.add(request)
         kept = _is_inspected(request, dialect, framing, route.inspect_limit)
         return Admission(route.max_body, stream=not kept)
 
@@ -142,6 +146,10 @@ class FrontDoor:
             )
         body = dialect.error_body(Trouble(status, code, message))
         return Refusal(status, body, _FIELDS.get(status, ()))
+
+    def ended(self, request: Request) -> None:
+        """The request is over, whichever way."""
+        self._admitted.discard(request)
 
     def _record(
         self, request: Request, match: Match, status: int, code: ErrorCode, message: str

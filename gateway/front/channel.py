@@ -115,8 +115,7 @@ class Channel(Answering):
         self._state = State.CLOSING
         self._producer = None
         self._behind.clear()
-        request, self._request = self._request, None
-        self.release_body()
+        request = self._let_go_of_request()
         if request is not None and not request.finished:
             request.connectionLost(reason)
 
@@ -207,8 +206,7 @@ class Channel(Answering):
     def requestDone(self, request: Request) -> None:
         """The response is whole: go on with the next request, or close."""
         self.unregisterProducer()
-        self.release_body()
-        self._request = None
+        self._let_go_of_request()
         self._head_begun = False
         if self._body is not None or self._flooding:
             self._linger()
@@ -251,6 +249,14 @@ class Channel(Answering):
         self.site.budget.give_back(self._claimed)
         self._claimed = 0
 
+    def _let_go_of_request(self) -> Request | None:
+        """The request is over, whichever way: give back what it held, and return it."""
+        request, self._request = self._request, None
+        self.release_body()
+        if request is not None:
+            self.site.door.ended(request)
+        return request
+
     def loseConnection(self) -> None:
         """Close once everything is flushed, or the client has had its time to read it."""
         self._state = State.CLOSING
@@ -285,8 +291,7 @@ class Channel(Answering):
     def _send_refusal(self, refusal: Refusal, *, unread: bool) -> None:
         """Answer and close; read on for a moment if there is a body to come."""
         self.persistent = False
-        request, self._request = self._request, None
-        self.release_body()
+        request = self._let_go_of_request()
         pairs = [
             (b"Content-Type", b"application/json"),
             (b"Content-Length", b"%d" % len(refusal.body)),

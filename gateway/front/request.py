@@ -128,7 +128,7 @@ class Request(TwistedRequest):
     def connectionLost(self, reason: Failure) -> None:
         """The client has gone before the response ended."""
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
-        on_gone, self.on_gone = self.on_gone, None
+        on_gone, self.on_gone, self.on_broken = self.on_gone, None, None
         if on_gone is not None:
             on_gone(reason)
 

@@ -29,10 +29,16 @@ class Admission:
 
 
 class Door(Protocol):
-    """Who decides at a request's head whether, and up to which size, its body is read."""
+    """Who decides at a request's head whether, and up to which size, its body is read.
+
+    Every request that `admit` was asked about has its `ended` once, however it ends.
+    """
 
     def admit(self, request: Request, framing: Framing) -> Admission | Refusal:
         """How the body is read, or what to answer instead."""
 
     def refuse(self, request: Request | None, status: int, message: str) -> Refusal:
         """The answer to a request that broke a rule of HTTP (`request` None: no head came)."""
+
+    def ended(self, request: Request) -> None:
+        """The request is over: answered, refused or left by its client."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import pytest
 from twisted.web.resource import Resource
@@ -158,6 +159,84 @@ def test_more_streams_than_allowed_are_a_503_with_a_row() -> None:
     world.client().send(CHAT)
     assert world.client().send(CHAT).response().status == 503
     assert world.record.error == "overloaded"
+
+
+def test_requests_whose_bodies_are_still_coming_count_as_streams() -> None:
+    """Any number of heads could else pass the limit together, while none of them runs yet."""
+    world = World(max_streams=2)
+    clients = [world.client() for _ in range(3)]
+    for client in clients:
+        client.send(CHAT[:-1])
+    assert clients[2].response().status == 503
+    assert world.record.error == "overloaded"
+    for client in clients[:2]:
+        client.send(CHAT[-1:])
+    assert len(world.endpoint.wires) == 2
+
+
+def answered(world: World, client: Client) -> None:
+    client.send(CHAT_WHOLE)
+    world.up.deliver(OK)
+
+
+def cut(world: World, client: Client) -> None:
+    client.send(CHAT_WHOLE)
+    world.up.deliver(OK[:-1])
+    world.up.lose()
+    world.clock.advance(0)
+
+
+def rejected(world: World, client: Client) -> None:
+    client.send(post("/v1/chat/completions", b"no JSON"))
+
+
+def too_large(world: World, client: Client) -> None:
+    client.send(post("/v1/messages", b"{" * 1001))
+
+
+def malformed(world: World, client: Client) -> None:
+    head = b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    client.send(head + b"zz\r\n")
+
+
+def late(world: World, client: Client) -> None:
+    client.send(CHAT[:-1])
+    world.clock.pump([1.0] * 30)
+
+
+def left_in_its_body(world: World, client: Client) -> None:
+    client.send(CHAT[:-1])
+    client.wire.lose()
+
+
+def left_while_it_ran(world: World, client: Client) -> None:
+    client.send(CHAT)
+    client.wire.reset()
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        answered,
+        cut,
+        rejected,
+        too_large,
+        malformed,
+        late,
+        left_in_its_body,
+        left_while_it_ran,
+    ],
+)
+def test_a_request_counts_as_a_stream_until_it_has_ended(
+    end: Callable[[World, Client], None],
+) -> None:
+    world = World(max_streams=1, max_body=1000)
+    for _ in range(2):
+        end(world, world.client())
+    client = world.client().send(CHAT_WHOLE)
+    world.up.deliver(OK)
+    assert client.response().status == 200
+    assert "overloaded" not in [record.error for record in world.ledger.records]
 
 
 def test_the_body_of_a_refused_request_is_thrown_away_for_a_moment_and_never_parsed() -> None:
@@ -360,6 +439,9 @@ class Keep:
 
     def refuse(self, request: Request | None, status: int, message: str) -> Refusal:
         return Refusal(status, b"{}")
+
+    def ended(self, request: Request) -> None:
+        """Nothing is counted."""
 
 
 class Echo(Resource):

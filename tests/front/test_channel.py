@@ -187,7 +187,7 @@ def cut(world: World, client: Client) -> None:
 
 
 def rejected(world: World, client: Client) -> None:
-    client.send(post("/v1/chat/completions", b"no JSON"))
+    client.send(post("/v1/chat/completions", b"{no JSON"))
 
 
 def too_large(world: World, client: Client) -> None:
@@ -353,7 +353,7 @@ def test_a_request_behind_refused_ones_waits_until_their_answers_were_taken() ->
     world = World()
     client = world.client()
     client.wire.stalled = True
-    refused = post("/v1/chat/completions", b"no JSON")
+    refused = post("/v1/chat/completions", b"{no JSON")
     for _ in range(1000):
         if not client.wire.reading:
             break

@@ -101,7 +101,7 @@ def test_no_key_is_in_anything_that_the_gateway_says_or_keeps(
                 said.append(_everything(client))
     refused = (
         (f"/nowhere?key={CLIENTS_KEY}", body, HEADERS),
-        (PATHS["anthropic"], b"no JSON " + CLIENTS_KEY.encode(), HEADERS),
+        (PATHS["anthropic"], b"{no JSON " + CLIENTS_KEY.encode(), HEADERS),
         (PATHS["openai_chat"], body, {**HEADERS, "Content-Length": "7"}),
         (PATHS["openai_chat"], body, {**HEADERS, "Bad Name": CLIENTS_KEY}),
         (PATHS["openai_chat"], body, {**HEADERS, "X": f"{CLIENTS_KEY}\0"}),

@@ -155,7 +155,8 @@ class FrontDoor:
         self, request: Request, match: Match, status: int, code: ErrorCode, message: str
     ) -> None:
         """A row for a request that was routed and then refused: settled, without an intent."""
-        intent = self._intents.of(request, match, Peek())
+        size = request.body_size if request.upload is None else request.upload.size
+        intent = self._intents.of(request, match, Peek(), size)
         record = Record(
             intent=intent,
             ended_at=intent.started_at,

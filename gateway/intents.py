@@ -22,8 +22,8 @@ class Intents:
         self._wall = wall
         self._redactor = redactor
 
-    def of(self, request: Request, match: Match, peek: Peek) -> Intent:
-        """The intent of `request`; its size is that of what has come."""
+    def of(self, request: Request, match: Match, peek: Peek, size: int) -> Intent:
+        """The intent of `request`, of whose body `size` bytes have come."""
         fields = request.head.fields
         caller = match.caller
         intent = Intent(
@@ -41,7 +41,7 @@ class Intents:
             session=_text(fields.get(_SESSION_FIELD)),
             client=caller.origin.client,
             user_agent=_text(fields.get(b"user-agent")),
-            request_bytes=request.body_size if request.upload is None else request.upload.size,
+            request_bytes=size,
         )
         return self._redactor.intent(intent, caller.credentials)
 

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from .coding import CodingError, TooLarge, UnknownCoding, decoded
-from .dialects.base import BadRequest, Peek
+from .coding import CodingError, TooLarge
+from .dialects.base import BadRequest
 from .exchange.exchange import Exchange
 from .exchange.services import Services
 from .front.request import Request
 from .front.verdict import Door
+from .inspection import inspect
 from .intents import Intents
 from .match import Match
 from .upstream.pool import Pool
@@ -37,21 +38,16 @@ class ReverseProxy(Resource):
         """Open an exchange for a request whose body is there, or on its way."""
         match = request.context
         assert isinstance(match, Match)
+        size = request.body_size
         try:
-            peek = _peek(request, match)
+            seen = inspect(request, match)
         except (BadRequest, CodingError) as error:
             return self._reject(request, 400, str(error))
         except TooLarge as error:
             return self._reject(request, 413, str(error))
-        exchange = Exchange(
-            self._services,
-            match,
-            self._pools[match.route.upstream.name],
-            peek,
-            request,
-            self._intents.of(request, match, peek),
-        )
-        exchange.start()
+        intent = self._intents.of(request, match, seen.peek, size)
+        pool = self._pools[match.route.upstream.name]
+        Exchange(self._services, match, pool, seen, request, intent).start()
         return NOT_DONE_YET
 
     def _reject(self, request: Request, status: int, message: str) -> int:
@@ -59,18 +55,3 @@ class ReverseProxy(Resource):
         refusal = self._door.refuse(request, status, message)
         request.respond(refusal.status, refusal.body, refusal.pairs)
         return NOT_DONE_YET
-
-
-def _peek(request: Request, match: Match) -> Peek:
-    """What the gateway needs to know of a body; nothing of one that is not kept."""
-    if request.upload is not None or not match.dialect.inspects:
-        return Peek()
-    if request.head.method != b"POST":
-        return Peek()
-    codings = request.head.fields.elements(b"content-encoding")
-    if codings in ([], [b"identity"]):
-        return match.dialect.peek(request.body)
-    try:
-        return match.dialect.peek([decoded(request.body, codings, match.route.max_body)])
-    except UnknownCoding:
-        return Peek()

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from ..jsonstream import Scanner
 from ..sse import BOM, EventScanner
 from .base import Meter
 from .jsonpick import Windows
@@ -18,7 +19,7 @@ from .jsonpick import Windows
 _DATA: Final = re.compile(rb"(?:\A|[\r\n])data:")
 
 
-def show(meter: Meter, block: bytes, scanner: EventScanner) -> None:
+def show(meter: Meter, block: bytes, scanner: EventScanner | Scanner) -> None:
     """Feed `meter` with what `scanner.feed` just returned."""
     whole = scanner.whole
     if whole is None:

@@ -17,20 +17,22 @@ from dataclasses import replace
 from typing import Concatenate, ParamSpec
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..config.model import KeepaliveMode
-from ..dialects.base import FRESH, Peek
-from ..dialects.provider_error import from_body
+from ..dialects.base import FRESH, StreamKind
 from ..front.request import Request
 from ..http1 import Framing, ResponseHead
 from ..http1.framing import CHUNKED
+from ..inspection import Inspection
 from ..match import Match
 from ..record import ErrorCode, Intent, Phase, Record
 from ..upstream.connection import Connection
 from ..upstream.errors import UpstreamError
 from ..upstream.pool import Pool
+from .answer import is_coded, key_mask, kind_of_stream, told
 from .completion import completion_chain
 from .deadlines import Deadlines, Moments
 from .farewell import take_leave
@@ -38,8 +40,8 @@ from .forward import NO_LENGTH, OWN_STREAM_HEAD, response_pairs
 from .keepalive import Keepalive
 from .life import Body as BodyState
 from .life import Circumstances, Ending, Kind, Life, Signal
-from .mask import KeyMask
-from .relay import BodyRelay, Collector, EventRelay, Pressure, Relay
+from .pressure import Pressure
+from .relay import BodyRelay, Collector, Relay, StreamRelay
 from .services import Services
 from .settled import Course, settled
 from .uploading import Uploading
@@ -71,7 +73,7 @@ class Exchange:
         services: Services,
         match: Match,
         pool: Pool,
-        peek: Peek,
+        seen: Inspection,
         request: Request,
         intent: Intent,
     ) -> None:
@@ -82,7 +84,8 @@ class Exchange:
         self._route = match.route
         self._dialect = match.dialect
         self._pool = pool
-        self._peek = peek
+        self._peek = seen.peek
+        self._seen = seen
         self._request = request
         self._clock = services.clock
         self._life = Life()
@@ -96,6 +99,8 @@ class Exchange:
         self._relay: Relay | None = None
         self._head: ResponseHead | None = None
         self._began_stream = False  # a head of our own has been written
+        self._over: IDelayedCall | None = None  # the stream is; only the upstream's end is awaited
+        self._reading_on: IDelayedCall | None = None  # the client has left; for so long at most
         self._connected_at: float | None = None
         self._attempts = 0
         self._beats = 0
@@ -110,7 +115,14 @@ class Exchange:
         self._request.on_broken = self._client_broke_rule
         upload = self._request.upload
         if upload is not None:
-            self._uploading = Uploading(upload, self._moments, self._deadlines, self._clock)
+            self._uploading = Uploading(
+                upload,
+                self._moments,
+                self._deadlines,
+                self._clock,
+                self._upload_ended,
+                self._seen.form,
+            )
         self._deadlines.look()
         intent_written = self._services.ledger.open(self.intent)
         intent_written.addCallbacks(lambda _: self._dispatch(), self._intent_refused)
@@ -161,11 +173,19 @@ class Exchange:
         else:
             self.bug_found(failure)
 
+    def _upload_ended(self) -> None:
+        """The body has gone by; what stood in it is known now."""
+        form = self._seen.form
+        if form is not None:
+            self._peek = form.peek
+            if self._moments.head is None:
+                self._start_keepalive()
+
     def _start_keepalive(self) -> None:
-        route = self._route
-        if route.keepalive is KeepaliveMode.OFF or not self._peek.stream or not self._peek.events:
+        route, peek = self._route, self._peek
+        if route.keepalive is KeepaliveMode.OFF or not (peek.stream and peek.events):
             return
-        if self._life.ending is not None:
+        if self._life.ending is not None or self._moments.uploading:
             return
         if not self._dialect.keepalive(FRESH):
             return
@@ -203,13 +223,13 @@ class Exchange:
         self._life.enter(Phase.FIRST_EVENT)
         self._head = head
         self._moments.head = self._moments.last_byte = now
-        is_events = _is_event_stream(head, self._request.head.method)
-        self._relay = self._make_relay(head, is_events)
+        kind = kind_of_stream(head, self._request.head.method, self._dialect, self._peek)
+        self._relay = self._make_relay(head, kind)
         if self._keepalive is not None and isinstance(self._relay, BodyRelay):
             self._keepalive.stop()
         if not self._began_stream:
-            pairs, framing = response_pairs(head, framing, is_event_stream=is_events)
-            mask = self._key_mask(head)
+            pairs, framing = response_pairs(head, framing, is_stream=kind is not None)
+            mask = key_mask(head, self._pool.upstream.api_key)
             if mask is not None:
                 pairs = [(name, mask.whole(value)) for name, value in pairs]
             self._request.start(head.status, head.reason, pairs, framing)
@@ -218,21 +238,24 @@ class Exchange:
             self._request.registerProducer(self._pressure, True)  # type: ignore[no-untyped-call]
         self._deadlines.look()
 
-    def _make_relay(self, head: ResponseHead, is_events: bool) -> Relay:
+    def _make_relay(self, head: ResponseHead, kind: StreamKind | None) -> Relay:
         request, moments, clock = self._request, self._moments, self._clock
-        if self._began_stream and not is_events:
-            return Collector(request, lambda: self._settle(self._collected()))
-        if is_events:
-            return EventRelay(request, self._dialect, moments, clock, begun=self._began_stream)
-        meter = None if _is_coded(head) else self._dialect.body_meter()
-        return BodyRelay(request, meter, moments, clock, self._key_mask(head))
-
-    def _key_mask(self, head: ResponseHead) -> KeyMask | None:
-        """What hides the gateway's own key in an answer that may tell it."""
-        key = self._pool.upstream.api_key
-        if key is None or head.status < 400 or _is_coded(head):
-            return None
-        return KeyMask(key.reveal().encode("latin-1"))
+        if self._began_stream and kind is not StreamKind.EVENTS:
+            return Collector(request, lambda kept: self._settle(told(head, kept)))
+        if kind is not None:
+            return StreamRelay(
+                request,
+                self._dialect,
+                kind,
+                moments,
+                clock,
+                self._stream_over,
+                begun=self._began_stream,
+                strip_usage=self._seen.asks_usage,
+            )
+        meter = None if is_coded(head) else self._dialect.body_meter()
+        mask = key_mask(head, self._pool.upstream.api_key)
+        return BodyRelay(request, meter, moments, clock, mask)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the body, out of their framing: the hot path."""
@@ -245,9 +268,20 @@ class Exchange:
         assert self._relay is not None
         self._relay.upstream_ended()
         if isinstance(self._relay, Collector):
-            self._settle(self._collected())
+            assert self._head is not None
+            self._settle(told(self._head, self._relay.kept))
         else:
             self._settle(Signal(Kind.UPSTREAM_ENDED))
+
+    def _stream_over(self) -> None:
+        """Nothing can follow: end now, and wait no longer than for what has come already."""
+        if self._over is None:
+            self._over = self._clock.callLater(0, self._end_stream)
+
+    @guarded
+    def _end_stream(self) -> None:
+        self._over = None
+        self._settle(Signal(Kind.UPSTREAM_ENDED))
 
     def upstream_failed(self, error: UpstreamError) -> None:
         """The response will not come, or not whole."""
@@ -256,19 +290,6 @@ class Exchange:
             self._settle(Signal(Kind.TIMED_OUT, error.code, error.detail, status=504))
         else:
             self._settle(Signal(Kind.UPSTREAM_FAILED, error.code, error.detail))
-
-    def _collected(self) -> Signal:
-        """What the upstream said after we had begun the stream, as a signal."""
-        assert isinstance(self._relay, Collector)
-        assert self._head is not None
-        status = self._head.status
-        kind, message = from_body(self._relay.kept)
-        if status >= 400:
-            detail = message or f"the upstream answered with status {status}"
-            return Signal(Kind.PROVIDER_ERROR, ErrorCode.HTTP_ERROR, detail, status, kind)
-        media_type = self._head.media_type.decode("latin-1") or "no media type"
-        detail = f"the upstream answered {status} with {media_type} instead of an event stream"
-        return Signal(Kind.PROVIDER_ERROR, ErrorCode.NOT_SSE, detail)
 
     # Timers and the client.
 
@@ -279,7 +300,7 @@ class Exchange:
         if self._moments.paused is not None or self._life.ending is not None:
             return
         standing = FRESH
-        if isinstance(relay, EventRelay):
+        if isinstance(relay, StreamRelay):
             if not relay.scanner.injectable:
                 return
             standing = relay.standing()
@@ -306,7 +327,22 @@ class Exchange:
 
     @guarded
     def _client_gone(self, reason: Failure) -> None:
-        self._settle(Signal(Kind.CLIENT_GONE))
+        """The client has left: let go of the upstream, or read on for what the answer costs."""
+        limit = self._route.on_disconnect
+        asked = self._connection is not None and not self._moments.uploading
+        if not limit or not asked or self._circumstances().terminal_passed:
+            why = "the upstream's answer was aborted" if asked else None
+            self._settle(Signal(Kind.CLIENT_GONE, detail=why))
+            return
+        self._reading_on = self._clock.callLater(limit, self._read_long_enough)
+        if self._keepalive is not None:
+            self._keepalive.stop()
+        if self._pressure is not None:
+            self._pressure.resumeProducing()
+
+    @guarded
+    def _read_long_enough(self) -> None:
+        self._settle(Signal(Kind.TIMED_OUT, ErrorCode.TOTAL_TIMEOUT))
 
     @guarded
     def drain(self) -> None:
@@ -329,6 +365,8 @@ class Exchange:
     def _settle(self, signal: Signal, now: Circumstances | None = None) -> None:
         if self._life.ending is not None:
             return
+        if self._reading_on is not None:
+            signal, now = self._behind_client(signal), Circumstances()
         if self._life.phase is Phase.FIRST_EVENT and self._moments.first_event is not None:
             self._life.enter(Phase.RELAY)  # not entered per event, but when it matters
         ending = self._life.settle(signal, now or self._circumstances())
@@ -339,6 +377,9 @@ class Exchange:
         self._deadlines.stop()
         if self._keepalive is not None:
             self._keepalive.stop()
+        for timer in (self._over, self._reading_on):
+            if timer is not None and timer.active():
+                timer.cancel()
         self._let_go_of_upstream()
         try:
             if self._pressure is not None and self._request.channel is not None:
@@ -357,12 +398,21 @@ class Exchange:
             )
         self.done.callback(record)
 
+    def _behind_client(self, signal: Signal) -> Signal:
+        """What ends the reading on behind a client that has left, as a signal of that."""
+        if signal.kind is Kind.BUG:
+            return signal
+        whole = signal.kind is Kind.UPSTREAM_ENDED
+        limit = self._route.on_disconnect
+        how = "to its end" if whole else f"for what came of it within {limit:g} s"
+        return Signal(Kind.CLIENT_GONE, detail=f"the upstream's answer was read on, {how}")
+
     def _circumstances(self) -> Circumstances:
         if self._relay is not None:
             return self._relay.circumstances()
         if self._began_stream:
             can_tell = self._request.takes_chunks
-            return Circumstances(BodyState.EVENTS, complete=False, can_tell=can_tell)
+            return Circumstances(BodyState.STREAM, complete=False, can_tell=can_tell)
         return Circumstances()
 
     def _let_go_of_upstream(self) -> None:
@@ -378,8 +428,12 @@ class Exchange:
             connection.abort()
 
     def _record(self, ending: Ending) -> Record:
-        upload = self._request.upload
-        intent = self.intent if upload is None else replace(self.intent, request_bytes=upload.size)
+        upload, intent = self._request.upload, self.intent
+        if upload is not None:
+            model = self._services.redactor.redact(self._peek.model) if self._peek.model else None
+            intent = replace(
+                intent, request_bytes=upload.size, model_requested=model, stream=self._peek.stream
+            )
         course = Course(
             moments=self._moments,
             relay=self._relay,
@@ -398,21 +452,3 @@ class Exchange:
         if text is None:
             return None
         return self._services.redactor.redact(text, self._match.caller.credentials)
-
-
-def _is_event_stream(head: ResponseHead, method: bytes) -> bool:
-    """Whether this is a stream that can be read and spoken into.
-
-    A coded one is a body like any other: what stands in it cannot be seen, nothing may be added.
-    """
-    return (
-        head.media_type == b"text/event-stream"
-        and 200 <= head.status < 300
-        and head.status != 204
-        and method != b"HEAD"
-        and not _is_coded(head)
-    )
-
-
-def _is_coded(head: ResponseHead) -> bool:
-    return bool(set(head.fields.elements(b"content-encoding")) - {b"identity"})

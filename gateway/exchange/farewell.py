@@ -8,7 +8,7 @@ from ..dialects.base import FRESH, Dialect, Trouble
 from ..front.request import Request
 from ..record import ErrorCode
 from .life import Ending, Farewell, Signal
-from .relay import EventRelay, Relay
+from .relay import Relay, StreamRelay
 
 #: Seconds after which a refused client may try again; SDKs and agents give up on more than 60.
 RETRY_AFTER: Final = 5
@@ -29,7 +29,7 @@ def take_leave(
         message = ending.detail or code.value
         trouble = Trouble(signal.status, code, message, signal.provider_kind)
         if ending.farewell is Farewell.EVENT:
-            standing = relay.standing() if isinstance(relay, EventRelay) else FRESH
+            standing = relay.standing() if isinstance(relay, StreamRelay) else FRESH
             request.send(dialect.error_event(trouble, standing))
             request.end(close=True)
         else:

@@ -103,14 +103,14 @@ def _credential(template: str, key: str) -> tuple[bytes, bytes]:
 
 
 def response_pairs(
-    head: ResponseHead, framing: Framing, *, is_event_stream: bool
+    head: ResponseHead, framing: Framing, *, is_stream: bool
 ) -> tuple[Pairs, Framing]:
     """The fields for the client, and the framing of its body.
 
-    An event stream is chunked even if the upstream told its length, because keepalives or an error
-    event may have to be added.
+    A stream is chunked even if the upstream told its length, because keepalives or an error may
+    have to be added.
     """
-    if is_event_stream:
+    if is_stream:
         return head.fields.end_to_end(NO_LENGTH), CHUNKED
     if framing.kind in (FramingKind.CHUNKED, FramingKind.UNTIL_CLOSE) or head.status == 204:
         return head.fields.end_to_end(NO_LENGTH), framing  # RFC 9110, 8.6: a 204 has none

@@ -30,7 +30,7 @@ class Body(Enum):
     """What the client has been told to expect."""
 
     NOT_COMMITTED = "no head yet"
-    EVENTS = "an event stream"
+    STREAM = "a stream that an error can be told in"
     OTHER = "another body"
 
 
@@ -147,7 +147,7 @@ def judge(signal: Signal, phase: Phase, now: Circumstances) -> Ending:
     if now.terminal_passed and signal.kind in _HARMLESS_AFTER_TERMINAL:
         return _finished(signal.kind, now)
     if signal.kind is Kind.UPSTREAM_ENDED:
-        if now.complete or now.body is not Body.EVENTS:
+        if now.complete or now.body is not Body.STREAM:
             return _finished(signal.kind, now)
         signal = Signal(
             Kind.UPSTREAM_FAILED,
@@ -179,8 +179,8 @@ def _farewell(signal: Signal, now: Circumstances) -> Farewell:
         return Farewell.ABORT
     if now.body is Body.NOT_COMMITTED:
         return Farewell.RESPONSE
-    if now.body is Body.EVENTS and now.terminal_passed:
+    if now.body is Body.STREAM and now.terminal_passed:
         return Farewell.END
-    if now.body is Body.EVENTS and now.can_tell:
+    if now.body is Body.STREAM and now.can_tell:
         return Farewell.EVENT
     return Farewell.ABORT

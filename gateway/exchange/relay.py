@@ -13,97 +13,88 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
-from twisted.internet.interfaces import IPushProducer, IReactorTime
-from zope.interface import implementer
+from twisted.internet.interfaces import IReactorTime
 
-from ..dialects.base import Dialect, Meter, Reading, Standing
+from ..dialects.base import Dialect, Meter, Reading, Standing, StreamKind
 from ..dialects.long_events import show
 from ..front.request import Request
+from ..jsonstream import ArrayScanner, LineScanner
 from ..sse import BOM, EventScanner
-from ..upstream.connection import Connection
-from .deadlines import Deadlines, Moments
+from ..usage_injection import without_usage_chunk
+from .deadlines import Moments
 from .life import Body, Circumstances
 from .mask import KeyMask
 
 #: Bytes kept of an answer that cannot be passed on and has to be told in an error event.
 COLLECTED = 64 * 1024
 
-
-@implementer(IPushProducer)
-class Pressure:
-    """Turns the client's pace into the upstream's: the producer of the client's channel."""
-
-    def __init__(
-        self, connection: Connection, moments: Moments, deadlines: Deadlines, clock: IReactorTime
-    ) -> None:
-        self._connection = connection
-        self._moments = moments
-        self._deadlines = deadlines
-        self._clock = clock
-        self.paused_seconds = 0.0
-
-    def pauseProducing(self) -> None:
-        """The client's buffer is full: stop reading from the upstream."""
-        if self._moments.paused is None:
-            self._moments.paused = self._clock.seconds()
-            self._connection.pause()
-            self._deadlines.look()
-
-    def resumeProducing(self) -> None:
-        """The client has taken everything: read again."""
-        if self._moments.paused is not None:
-            self.account()
-            self._connection.resume()
-            self._deadlines.look()
-
-    def stopProducing(self) -> None:
-        """The client's connection is going; the request tells the exchange."""
-
-    def account(self) -> None:
-        """A pause ends now: add it to `paused_seconds`, move the upstream's last byte by it."""
-        if self._moments.paused is not None:
-            length = self._clock.seconds() - self._moments.paused
-            self.paused_seconds += length
-            self._moments.last_byte += length
-            self._moments.paused = None
+_SCANNERS: Final[Mapping[StreamKind, Callable[[], EventScanner | LineScanner | ArrayScanner]]] = {
+    StreamKind.EVENTS: EventScanner,
+    StreamKind.LINES: LineScanner,
+    StreamKind.ARRAY: ArrayScanner,
+}
 
 
-class EventRelay:
-    """Passes an event stream on, whole events at a time."""
+class StreamRelay:
+    """Passes a stream on, whole events (or lines, or elements of an array) at a time."""
 
     def __init__(
         self,
         request: Request,
         dialect: Dialect,
+        kind: StreamKind,
         moments: Moments,
         clock: IReactorTime,
+        over: Callable[[], None],
         *,
         begun: bool,
+        strip_usage: bool,
     ) -> None:
-        """`begun`: a head and a beat of ours have been written already."""
-        self.meter: Meter = dialect.stream_meter()
-        self.scanner = EventScanner()
+        """`over` is called when nothing of the stream can follow what was passed on.
+
+        `begun`: a head and a beat of ours have been written already.  `strip_usage`: the chunk with
+        usage came because the gateway asked for it, and is not the client's.
+        """
+        self.meter: Meter = dialect.stream_meter(kind)
+        self.scanner = _SCANNERS[kind]()
         self.size = 0
+        self._kind = kind
         self._request = request
         self._moments = moments
         self._clock = clock
+        self._over = over
         self._tail = b""
         self._first = True  # nothing of it has been passed on
         self._spoken = begun
+        self._strip_usage = strip_usage
 
     def feed(self, data: bytes) -> None:
         """One read of the upstream's body."""
         self.size += len(data)
         self._moments.last_byte = now = self._clock.seconds()
-        block = self.scanner.feed(data)
+        scanner, meter = self.scanner, self.meter
+        block = scanner.feed(data)
         if not block:
             return
-        self._request.send(self._without_mark(block) if self._first else block)
-        show(self.meter, block, self.scanner)
-        if self._moments.first_event is None and self.scanner.first_event_seen:
+        self._request.send(self._edited(block) if self._first or self._strip_usage else block)
+        if scanner.whole is None:
+            meter.feed(block)
+        else:
+            show(meter, block, scanner)
+        if self._moments.first_event is None and scanner.first_event_seen:
             self._moments.first_event = now
+        if meter.over:
+            self._over()
+
+    def _edited(self, block: bytes) -> bytes:
+        """The block as the client is to see it."""
+        whole = self.scanner.whole or slice(0, len(block))
+        if self._strip_usage:
+            block = block[: whole.start] + without_usage_chunk(block[whole]) + block[whole.stop :]
+        return self._without_mark(block) if self._first else block
 
     def _without_mark(self, beginning: bytes) -> bytes:
         """The first bytes to pass on; behind a beat a byte order mark would be no mark any more."""
@@ -116,11 +107,13 @@ class EventRelay:
 
     def upstream_ended(self) -> None:
         """The body is whole as HTTP goes; is it as the dialect goes?"""
-        self._tail = self.scanner.finish()
-        if self._tail.startswith(b"data: [DONE]"):
+        self._tail = tail = self.scanner.finish()
+        if self._kind is not StreamKind.EVENTS:
+            self.meter.feed(tail)  # a last line needs no line feed, and the bracket was held
+        elif tail.startswith(b"data: [DONE]"):
             # Some servers leave out the blank line behind it.  No other unfinished event counts:
             # no client dispatches it, so it cannot be what makes a stream whole.
-            self.meter.feed(self._tail + b"\n\n")
+            self.meter.feed(tail + b"\n\n")
         self.meter.end()
 
     def flush(self) -> None:
@@ -130,7 +123,7 @@ class EventRelay:
     def circumstances(self) -> Circumstances:
         """What a signal meets now."""
         return Circumstances(
-            body=Body.EVENTS,
+            body=Body.STREAM,
             terminal_passed=self.meter.complete,
             complete=self.meter.complete,
             # What is held back can be dropped, so an event may end wherever none is half passed on.
@@ -141,6 +134,7 @@ class EventRelay:
     def standing(self) -> Standing:
         """How far the stream has come, for the dialect to speak into it."""
         return Standing(
+            kind=self._kind,
             started=self.scanner.first_event_seen,
             after_id=self.scanner.saw_id,
             reading=self.meter.reading(),
@@ -212,14 +206,14 @@ class BodyRelay:
 class Collector:
     """Keeps the beginning of an answer that came after we had begun an event stream of our own.
 
-    `full` is called once, when as much is there as is kept.  Nothing of this reaches the client, so
-    its bytes are no sign of life: the silence, towards the client's keepalives as towards the
-    upstream's deadline, lasts from the head.
+    `full` is called once with what is kept, when that is all there will be.  Nothing of this
+    reaches the client, so its bytes are no sign of life: the silence, towards the client's
+    keepalives as towards the upstream's deadline, lasts from the head.
     """
 
     events = 0
 
-    def __init__(self, request: Request, full: Callable[[], None]) -> None:
+    def __init__(self, request: Request, full: Callable[[bytes], None]) -> None:
         self.size = 0
         self.kept = b""
         self._request = request
@@ -230,7 +224,7 @@ class Collector:
         self.size += len(data)
         self.kept += data[: COLLECTED - len(self.kept)]
         if len(self.kept) == COLLECTED:
-            self._full()
+            self._full(self.kept)
 
     def upstream_ended(self) -> None:
         """Nothing to find out: the exchange tells what was kept."""
@@ -240,7 +234,7 @@ class Collector:
 
     def circumstances(self) -> Circumstances:
         """What a signal meets now."""
-        return Circumstances(body=Body.EVENTS, complete=False, can_tell=self._request.takes_chunks)
+        return Circumstances(body=Body.STREAM, complete=False, can_tell=self._request.takes_chunks)
 
     def reading(self) -> Reading:
         """Nothing is metered."""
@@ -248,4 +242,4 @@ class Collector:
 
 
 #: Whatever takes the bytes of an upstream's body.
-Relay = EventRelay | BodyRelay | Collector
+Relay = StreamRelay | BodyRelay | Collector

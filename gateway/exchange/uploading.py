@@ -6,8 +6,11 @@ upstream owes no answer, only to take it; `Moments` are told so.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.interfaces import IReactorTime
 
+from ..dialects.multipart import MultipartPeek
 from ..front.upload import Upload
 from ..http1 import LAST_CHUNK, chunk
 from ..upstream.connection import Connection
@@ -23,13 +26,18 @@ class Uploading:
         moments: Moments,
         deadlines: Deadlines,
         clock: IReactorTime,
+        ended: Callable[[], None],
+        form: MultipartPeek | None = None,
     ) -> None:
+        """`ended` is called once the body is whole; `form` looks at what goes by."""
         self._upload = upload
         self._moments = moments
         self._deadlines = deadlines
         self._clock = clock
         self._connection: Connection | None = None
         self._chunked = upload.length is None
+        self._ended = ended
+        self._form = form
         moments.uploading = True
         upload.receiver = self
 
@@ -46,6 +54,8 @@ class Uploading:
 
     def upload_received(self, data: bytes) -> None:
         """The next piece of the body."""
+        if self._form is not None:
+            self._form.feed(data)
         if self._connection is not None:
             self._connection.send_more(chunk(data) if self._chunked else data)
 
@@ -59,6 +69,7 @@ class Uploading:
             if self._chunked:
                 self._connection.send_more(LAST_CHUNK)
             self._connection.send_end()
+        self._ended()
 
     # What the upstream's side tells.
 

@@ -109,6 +109,11 @@ class Request(TwistedRequest):
             self.body[-RUN:] = [b"".join(self.body[-RUN:])]
             self._small = 0
 
+    def replace_body(self, body: list[bytes]) -> None:
+        """Send another body on in place of the one that came."""
+        self.body = body
+        self.body_size = sum(map(len, body))
+
     def process(self) -> None:
         """Hand the request to the Site's Resource; a leaf at the root needs no traversal."""
         assert self.channel is not None

@@ -25,7 +25,7 @@ ALL = [
         Body, (False, True), (False, True), (False, True), (None, "overloaded")
     )
 ]
-EVENTS = Circumstances(Body.EVENTS, complete=False)
+EVENTS = Circumstances(Body.STREAM, complete=False)
 OTHER = Circumstances(Body.OTHER)
 NOTHING_YET = Circumstances()
 
@@ -35,7 +35,7 @@ NOTHING_YET = Circumstances()
 def test_no_end_is_a_lie(kind: Kind, now: Circumstances) -> None:
     """E3, E4, E6, E7: whatever the signal and the circumstances."""
     ending = judge(Signal(kind, ErrorCode.RESET), Phase.RELAY, now)
-    whole = kind is Kind.UPSTREAM_ENDED and (now.complete or now.body is not Body.EVENTS)
+    whole = kind is Kind.UPSTREAM_ENDED and (now.complete or now.body is not Body.STREAM)
     if ending.outcome is Outcome.FINISHED:
         assert whole or now.terminal_passed
         assert ending.error is None
@@ -45,7 +45,7 @@ def test_no_end_is_a_lie(kind: Kind, now: Circumstances) -> None:
     if ending.farewell is Farewell.RESPONSE:
         assert now.body is Body.NOT_COMMITTED
     if ending.farewell is Farewell.EVENT:
-        assert now.body is Body.EVENTS
+        assert now.body is Body.STREAM
         assert now.can_tell
         assert not now.terminal_passed
     assert (ending.farewell is Farewell.NOTHING) == (kind is Kind.CLIENT_GONE)
@@ -64,7 +64,7 @@ def test_no_end_is_a_lie(kind: Kind, now: Circumstances) -> None:
         (Kind.DRAINED, EVENTS, Farewell.EVENT),
         (Kind.UPSTREAM_ENDED, OTHER, Farewell.END),
         (Kind.UPSTREAM_ENDED, EVENTS, Farewell.EVENT),
-        (Kind.UPSTREAM_FAILED, Circumstances(Body.EVENTS, can_tell=False), Farewell.ABORT),
+        (Kind.UPSTREAM_FAILED, Circumstances(Body.STREAM, can_tell=False), Farewell.ABORT),
     ],
 )
 def test_what_is_done_towards_the_client(

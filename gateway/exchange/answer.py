@@ -1,0 +1,54 @@
+"""What becomes of an upstream's answer, judged at its head: who takes the bytes of its body.
+
+A stream that can be read and spoken into, any other body, or, where the gateway has begun an event
+stream of its own and the answer is none, an answer that has to be told in an error event.
+"""
+
+from __future__ import annotations
+
+from ..config.model import Secret
+from ..dialects.base import Dialect, Peek, StreamKind
+from ..dialects.provider_error import from_body
+from ..http1 import ResponseHead
+from ..record import ErrorCode
+from .life import Kind, Signal
+from .mask import KeyMask
+
+
+def kind_of_stream(
+    head: ResponseHead, method: bytes, dialect: Dialect, peek: Peek
+) -> StreamKind | None:
+    """The kind of stream that an answer is, None for any other.
+
+    A coded one is a body like any other: what stands in it cannot be seen, nothing may be added.
+    """
+    streams = (
+        200 <= head.status < 300 and head.status != 204 and method != b"HEAD" and not is_coded(head)
+    )
+    return dialect.stream_kind(head.media_type, peek) if streams else None
+
+
+def is_coded(head: ResponseHead) -> bool:
+    """Whether the body is compressed."""
+    return bool(set(head.fields.elements(b"content-encoding")) - {b"identity"})
+
+
+def key_mask(head: ResponseHead, own_key: Secret | None) -> KeyMask | None:
+    """What hides the gateway's own key in an answer that may tell it back."""
+    if own_key is None or head.status < 400 or is_coded(head):
+        return None
+    return KeyMask(own_key.reveal().encode("latin-1"))
+
+
+def told(head: ResponseHead, kept: bytes) -> Signal:
+    """What the upstream said after we had begun the stream, as a signal.
+
+    `kept` is the beginning of its body.
+    """
+    error = from_body(kept)
+    if head.status >= 400:
+        detail = error.message or f"the upstream answered with status {head.status}"
+        return Signal(Kind.PROVIDER_ERROR, ErrorCode.HTTP_ERROR, detail, head.status, error.kind)
+    media_type = head.media_type.decode("latin-1") or "no media type"
+    detail = f"the upstream answered {head.status} with {media_type} instead of an event stream"
+    return Signal(Kind.PROVIDER_ERROR, ErrorCode.NOT_SSE, detail)

@@ -1,0 +1,53 @@
+"""Backpressure: the client's pace becomes the upstream's.
+
+What a client does not take fills its transport's buffer; then its upstream is not read, and the
+kernel slows the upstream down.  Between `Pressure.pauseProducing` and `Pressure.resumeProducing`
+the upstream's deadlines stand still.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IPushProducer, IReactorTime
+from zope.interface import implementer
+
+from ..upstream.connection import Connection
+from .deadlines import Deadlines, Moments
+
+
+@implementer(IPushProducer)
+class Pressure:
+    """Turns the client's pace into the upstream's: the producer of the client's channel."""
+
+    def __init__(
+        self, connection: Connection, moments: Moments, deadlines: Deadlines, clock: IReactorTime
+    ) -> None:
+        self._connection = connection
+        self._moments = moments
+        self._deadlines = deadlines
+        self._clock = clock
+        self.paused_seconds = 0.0
+
+    def pauseProducing(self) -> None:
+        """The client's buffer is full: stop reading from the upstream."""
+        if self._moments.paused is None:
+            self._moments.paused = self._clock.seconds()
+            self._connection.pause()
+            self._deadlines.look()
+
+    def resumeProducing(self) -> None:
+        """The client has taken everything: read again."""
+        if self._moments.paused is not None:
+            self.account()
+            self._connection.resume()
+            self._deadlines.look()
+
+    def stopProducing(self) -> None:
+        """The client's connection is going; the request tells the exchange."""
+
+    def account(self) -> None:
+        """A pause ends now: add it to `paused_seconds`, move the upstream's last byte by it."""
+        if self._moments.paused is not None:
+            length = self._clock.seconds() - self._moments.paused
+            self.paused_seconds += length
+            self._moments.last_byte += length
+            self._moments.paused = None

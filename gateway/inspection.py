@@ -1,0 +1,60 @@
+"""The look into a request: what its target tells, and its body where that is kept or goes by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .coding import UnknownCoding, decoded
+from .dialects.base import Peek
+from .dialects.multipart import MultipartPeek
+from .front.request import Request
+from .match import Match
+from .usage_injection import ask
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was seen."""
+
+    peek: Peek
+    #: The upstream is asked for usage that the client did not ask for.
+    asks_usage: bool = False
+    #: What will find out more while the body is passed on.
+    form: MultipartPeek | None = None
+
+
+def inspect(request: Request, match: Match) -> Inspection:
+    """Look into a request whose head, and body if that is kept, are there.
+
+    Asking for usage replaces `Request.body`.  Raises `BadRequest`, `CodingError` or `TooLarge`.
+    """
+    head, dialect = request.head, match.dialect
+    known = dialect.peek_target(head.method, head.target)
+    if request.upload is not None:
+        return Inspection(known, form=_form(request, match, known))
+    if head.method != b"POST" or not dialect.inspects:
+        return Inspection(known)
+    codings = head.fields.elements(b"content-encoding")
+    if codings not in ([], [b"identity"]):
+        try:
+            body = decoded(request.body, codings, match.route.max_body)
+        except UnknownCoding:
+            return Inspection(known)
+        return Inspection(dialect.peek([body], known))
+    peek = dialect.peek(request.body, known)
+    if not (match.route.usage_injection and dialect.injects_usage and peek.stream):
+        return Inspection(peek)
+    asking = None if peek.include_usage else ask(request.body)
+    if asking is None:
+        return Inspection(peek)
+    request.replace_body(asking)
+    return Inspection(replace(peek, include_usage=True), asks_usage=True)
+
+
+def _form(request: Request, match: Match, known: Peek) -> MultipartPeek | None:
+    fields = request.head.fields
+    content_type = fields.get(b"content-type") or b""
+    is_form = content_type.lower().startswith(b"multipart/form-data")
+    if not (match.dialect.reads_forms and is_form and request.head.method == b"POST"):
+        return None
+    return None if b"content-encoding" in fields else MultipartPeek(content_type, known)

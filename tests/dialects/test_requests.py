@@ -195,6 +195,12 @@ def test_a_body_that_does_not_begin_as_json_passes_unseen(body: bytes, lead: byt
     assert CHAT.peek([lead, body], known) == known
 
 
+@pytest.mark.parametrize("body", [b"{}", b'{"stream":false}', b'{"model":null}'])
+def test_a_body_takes_nothing_back_of_what_the_target_told(body: bytes) -> None:
+    known = Peek("m", stream=True, replay=True)
+    assert CHAT.peek([body], known) == known
+
+
 @pytest.mark.parametrize(
     ("options", "asked"),
     [

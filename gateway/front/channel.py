@@ -234,13 +234,13 @@ class Channel(Answering):
 
     def pause_body(self) -> None:
         """Read no more of the body that is being passed on, for now."""
-        self._patience.body_paused = True
+        self._patience.body_paused(True)
         if self._state is State.BODY:
             self.transport.pauseProducing()
 
     def resume_body(self) -> None:
         """Read on."""
-        self._patience.body_paused = True
+        self._patience.body_paused(False)
         if self._state is State.BODY:
             self.transport.resumeProducing()
 

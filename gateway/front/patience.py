@@ -36,7 +36,8 @@ class Patience:
     ) -> None:
         self.waiting = Wait.NOTHING
         self.body_bytes = 0  #: raw bytes of the body so far, counted by the channel
-        self.body_paused = False  #: whether we did not read it at some time since the look
+        self._unread = False  # we do not read the body now
+        self._was_unread = False  # we did not, at some time since the look
         self._seconds = {
             Wait.REQUEST: limits.idle_timeout,
             Wait.HEAD: limits.head_timeout,
@@ -57,6 +58,7 @@ class Patience:
             self._stop()
             return
         self._seen = self.body_bytes = 0
+        self._unread = self._was_unread = False
         seconds = self._seconds[what]
         if self._timer is not None:
             if self._timer.getTime() <= self._clock.seconds() + seconds:
@@ -65,6 +67,11 @@ class Patience:
             # Not reset: bringing a timer forward makes Twisted search all timers for it.
             self._timer.cancel()
         self._timer = self._clock.callLater(seconds, self._fired)
+
+    def body_paused(self, paused: bool) -> None:
+        """Whether we read the body: while we do not, its client is not to blame."""
+        self._unread = paused
+        self._was_unread = True
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -81,5 +88,5 @@ class Patience:
 
     def _body_came(self) -> bool:
         came, self._seen = self.body_bytes - self._seen, self.body_bytes
-        paused, self.body_paused = self.body_paused, False
-        return paused or came >= self._least
+        unread, self._was_unread = self._was_unread, self._unread
+        return unread or came >= self._least

@@ -122,12 +122,26 @@ def test_an_upstream_that_never_takes_the_body_is_given_up() -> None:
     world.up.stalled = True
     while client.wire.reading:
         client.send(b"x" * 10_000)
-    world.clock.advance(29)
+    world.clock.pump([1.0] * 29)
     assert not world.ledger.records
     world.clock.advance(1)
     assert client.response().status == 504
     assert world.record.error == "idle_timeout"
     assert world.up.aborted
+
+
+def test_a_body_that_we_do_not_read_is_not_its_clients_fault() -> None:
+    """D10, H3: however long the upstream takes nothing; the client's pace counts again after it."""
+    world = World(idle_timeout=None)
+    client = world.client().send(TOLD)
+    world.up.stalled = True
+    while client.wire.reading:
+        client.send(b"x" * 10_000)
+    world.clock.pump([1.0] * 100)
+    assert not world.ledger.records
+    world.up.read()
+    world.clock.pump([1.0] * 20)
+    assert client.response().status == 408
 
 
 def test_an_early_answer_is_relayed_while_the_upload_is_on() -> None:

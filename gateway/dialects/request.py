@@ -41,8 +41,6 @@ def peek(body: Sequence[bytes], known: Peek = UNSEEN) -> Peek:
     """
     data = body[0] if len(body) == 1 else b"".join(body)
     data = data.removeprefix(_BOM)
-    if not data or data.isspace():
-        raise BadRequest("the request body is empty; it has to be a JSON object")
     if data.lstrip(_WHITE)[:1] not in (b"{", b"["):
         return known
     try:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, Final, ParamSpec
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -45,6 +45,10 @@ from .relay import BodyRelay, Collector, Relay, StreamRelay
 from .services import Services
 from .settled import Course, settled
 from .uploading import Uploading
+
+#: Seconds between the event that ends a stream and the end of the body, where an upstream leaves it
+#: open.  Some send a ``[DONE]`` yet; and a body that has ended leaves its connection to be reused.
+LAST_WORDS: Final = 0.2
 
 P = ParamSpec("P")
 _log = Logger(namespace="gateway.exchange")
@@ -274,9 +278,9 @@ class Exchange:
             self._settle(Signal(Kind.UPSTREAM_ENDED))
 
     def _stream_over(self) -> None:
-        """Nothing can follow: end now, and wait no longer than for what has come already."""
+        """Nothing that counts can follow: wait for the upstream's end, but not for long."""
         if self._over is None:
-            self._over = self._clock.callLater(0, self._end_stream)
+            self._over = self._clock.callLater(LAST_WORDS, self._end_stream)
 
     @guarded
     def _end_stream(self) -> None:

@@ -525,7 +525,7 @@ def test_an_accounting_step_that_fails_reaches_neither_the_stream_nor_the_other_
     assert len(logged_failures.flush(ZeroDivisionError)) == 1
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"model":7}', b'{"stream":"yes"}', b"[\xff"])
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"model":7}', b'{"stream":"yes"}', b"[\xff"])
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
 def test_a_request_that_cannot_be_read_is_a_400_in_the_dialects_shape(
     path: str, body: bytes

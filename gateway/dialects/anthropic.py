@@ -33,14 +33,22 @@ _TYPES: Final = {
 
 def error_body(trouble: Trouble) -> bytes:
     """The JSON body of an error response."""
-    by_class = "api_error" if trouble.status >= 500 else "invalid_request_error"
-    kind = plain(trouble.kind or "") or _TYPES.get(trouble.status, by_class)
-    return json_text({"type": "error", "error": {"type": kind, "message": plain(trouble.message)}})
+    return json_text({"type": "error", "error": _error(trouble)})
 
 
 def error_event(trouble: Trouble) -> bytes:
-    """The event that ends a stream which failed; without its name it would be ignored."""
-    return b"event: error\ndata: " + error_body(trouble) + b"\n\n"
+    """The event that ends a stream which failed; without its name it would be ignored.
+
+    It also tells the status, which came too late.
+    """
+    error = {**_error(trouble), "status": trouble.status}
+    return b"event: error\ndata: %b\n\n" % json_text({"type": "error", "error": error})
+
+
+def _error(trouble: Trouble) -> dict[str, object]:
+    by_class = "api_error" if trouble.status >= 500 else "invalid_request_error"
+    kind = plain(trouble.kind or "") or _TYPES.get(trouble.status, by_class)
+    return {"type": kind, "message": plain(trouble.message)}
 
 
 class Anthropic(Dialect):

@@ -48,13 +48,15 @@ class Trouble:
     """An error as the gateway reports it to a client, in any dialect's shape.
 
     `status` is the HTTP status (the upstream's own where it sent one); `code` the gateway's code;
-    `kind` and `message` the provider's own type and words where they are known.
+    `kind`, `message` and `provider_code` the provider's own type, words and code where they are
+    known.
     """
 
     status: int
     code: ErrorCode
     message: str
     kind: str | None = None
+    provider_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

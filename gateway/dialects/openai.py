@@ -19,21 +19,21 @@ _TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rat
 
 def error_body(trouble: Trouble) -> bytes:
     """The JSON body of an error response."""
-    return json_text(
-        {
-            "error": {
-                "message": plain(trouble.message),
-                "type": plain(trouble.kind or "") or _type(trouble.status),
-                "param": None,
-                "code": trouble.code.value,
-            }
-        }
-    )
+    return json_text({"error": _error(trouble)})
 
 
 def error_event(trouble: Trouble) -> bytes:
-    """The event that ends a stream which failed."""
-    return b"data: " + error_body(trouble) + b"\n\n"
+    """The event that ends a stream which failed; it also tells the status, which came too late."""
+    return b"data: %b\n\n" % json_text({"error": {**_error(trouble), "status": trouble.status}})
+
+
+def _error(trouble: Trouble) -> dict[str, object]:
+    return {
+        "message": plain(trouble.message),
+        "type": plain(trouble.kind or "") or _type(trouble.status),
+        "param": None,
+        "code": plain(trouble.provider_code or "") or trouble.code.value,
+    }
 
 
 def keepalive(*, after_id: bool) -> bytes:

@@ -53,7 +53,13 @@ class OpenAIResponses(OpenAIEndpoint):
             "code": code,
             "message": message,
             "param": None,
-            "error": {"type": kind, "code": code, "message": message, "param": None},
+            "error": {
+                "type": kind,
+                "code": code,
+                "message": message,
+                "param": None,
+                "status": trouble.status,
+            },
         }
         failed = {
             "type": "response.failed",
@@ -94,8 +100,9 @@ class OpenAIResponses(OpenAIEndpoint):
 
 def _code(trouble: Trouble) -> str:
     """The code by which clients decide whether to try again."""
-    if trouble.kind in _FINAL:
-        return trouble.kind
+    for named in (trouble.provider_code, trouble.kind):
+        if named in _FINAL:
+            return named
     if trouble.status == 429:
         return "rate_limit_exceeded"
     if trouble.status < 500 and trouble.status not in _PASSING:

@@ -10,19 +10,21 @@ from typing import Final, NamedTuple
 
 from .jsonpick import lenient
 
-#: How much of a provider's words the records keep, in characters.
-_KEPT: Final = 500
+#: How much of a provider's words is kept, in characters; the records keep less, but they are cut
+#: only once secrets have been taken out.
+_KEPT: Final = 4000
 
 
 class ProviderError(NamedTuple):
-    """A provider's error: its type and its words, None where it gave none."""
+    """A provider's error: its type, words and code, None where it gave none."""
 
     kind: str | None = None
     message: str | None = None
+    code: str | None = None
 
     def __str__(self) -> str:
         """One line for the records: ``type: message``."""
-        told = ": ".join(part for part in self if part)
+        told = ": ".join(part for part in (self.kind, self.message) if part)
         return " ".join(told.split())[:_KEPT] or "an error without type and message"
 
 
@@ -34,7 +36,7 @@ def from_value(error: object) -> ProviderError:
         return ProviderError()
     # "status" is where Google's APIs name the error; "code" is a name at OpenAI, else a number.
     kind = _first_text(error, "type", "status", "code")
-    return ProviderError(kind, _first_text(error, "message"))
+    return ProviderError(kind, _first_text(error, "message"), _first_text(error, "code"))
 
 
 def from_body(body: bytes) -> ProviderError:

@@ -48,7 +48,9 @@ def told(head: ResponseHead, kept: bytes) -> Signal:
     error = from_body(kept)
     if head.status >= 400:
         detail = error.message or f"the upstream answered with status {head.status}"
-        return Signal(Kind.PROVIDER_ERROR, ErrorCode.HTTP_ERROR, detail, head.status, error.kind)
+        return Signal(
+            Kind.PROVIDER_ERROR, ErrorCode.HTTP_ERROR, detail, head.status, error.kind, error.code
+        )
     media_type = head.media_type.decode("latin-1") or "no media type"
     detail = f"the upstream answered {head.status} with {media_type} instead of an event stream"
     return Signal(Kind.PROVIDER_ERROR, ErrorCode.NOT_SSE, detail)

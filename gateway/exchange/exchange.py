@@ -50,6 +50,9 @@ from .uploading import Uploading
 #: open.  Some send a ``[DONE]`` yet; and a body that has ended leaves its connection to be reused.
 LAST_WORDS: Final = 0.2
 
+#: How much of a provider's words is shown, in characters.
+LONGEST_TEXT: Final = 1000
+
 P = ParamSpec("P")
 _log = Logger(namespace="gateway.exchange")
 
@@ -376,8 +379,12 @@ class Exchange:
         ending = self._life.settle(signal, now or self._circumstances())
         if ending is None:
             return
-        ending = replace(ending, detail=self._redacted(ending.detail))
-        signal = replace(signal, provider_kind=self._redacted(signal.provider_kind))
+        ending = replace(ending, detail=self._shown(ending.detail))
+        signal = replace(
+            signal,
+            provider_kind=self._shown(signal.provider_kind),
+            provider_code=self._shown(signal.provider_code),
+        )
         self._deadlines.stop()
         if self._keepalive is not None:
             self._keepalive.stop()
@@ -452,7 +459,8 @@ class Exchange:
         record = settled(intent, ending, self._services.wall(), course)
         return self._services.redactor.record(record, self._match.caller.credentials)
 
-    def _redacted(self, text: str | None) -> str | None:
+    def _shown(self, text: str | None) -> str | None:
+        """A text as clients, rows and logs get it: without secrets, and then not too long."""
         if text is None:
             return None
-        return self._services.redactor.redact(text, self._match.caller.credentials)
+        return self._services.redactor.redact(text, self._match.caller.credentials)[:LONGEST_TEXT]

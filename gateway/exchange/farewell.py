@@ -27,7 +27,7 @@ def take_leave(
     elif ending.farewell is not Farewell.NOTHING:
         code = ending.error or ErrorCode.BUG
         message = ending.detail or code.value
-        trouble = Trouble(signal.status, code, message, signal.provider_kind)
+        trouble = Trouble(signal.status, code, message, signal.provider_kind, signal.provider_code)
         if ending.farewell is Farewell.EVENT:
             standing = relay.standing() if isinstance(relay, StreamRelay) else FRESH
             request.send(dialect.error_event(trouble, standing))

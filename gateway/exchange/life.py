@@ -67,6 +67,7 @@ class Signal:
     detail: str | None = None
     status: int = 502
     provider_kind: str | None = None  #: the provider's own type of error, where it told one
+    provider_code: str | None = None  #: likewise its code
 
 
 @dataclass(frozen=True, slots=True)

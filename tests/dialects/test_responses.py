@@ -342,6 +342,7 @@ def test_a_failure_is_told_twice_with_the_id_and_the_next_numbers() -> None:
             "code": "server_error",
             "message": "upstream closed",
             "param": None,
+            "status": 502,
         },
     }
     assert json.loads(failed) == {

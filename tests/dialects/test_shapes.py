@@ -29,14 +29,16 @@ def test_openai_errors_have_openais_shape() -> None:
         b'"param":null,"code":"truncated"}}'
     )
     assert CHAT.error_body(CUT) == body
-    assert CHAT.error_event(CUT) == b"data: " + body + b"\n\n"
+    event = b"data: %b\n\n" % body.replace(b'"truncated"', b'"truncated","status":502')
+    assert CHAT.error_event(CUT) == event
 
 
 def test_anthropic_errors_have_anthropics_shape() -> None:
     """E3: a named event; without the name it would be ignored."""
     body = b'{"type":"error","error":{"type":"api_error","message":"upstream closed"}}'
     assert MESSAGES.error_body(CUT) == body
-    assert MESSAGES.error_event(CUT) == b"event: error\ndata: " + body + b"\n\n"
+    event = b"event: error\ndata: %b\n\n" % body.replace(b'closed"', b'closed","status":502')
+    assert MESSAGES.error_event(CUT) == event
 
 
 def test_gemini_errors_have_googles_shape() -> None:
@@ -178,7 +180,7 @@ def test_an_endpoint_that_is_not_known_is_complete_when_http_says_so() -> None:
     [
         (
             {"error": {"message": "m", "type": "invalid_request_error", "code": "c"}},
-            ProviderError("invalid_request_error", "m"),
+            ProviderError("invalid_request_error", "m", "c"),
         ),
         (
             {"type": "error", "error": {"type": "overloaded_error", "message": "m"}},
@@ -189,7 +191,7 @@ def test_an_endpoint_that_is_not_known_is_complete_when_http_says_so() -> None:
             ProviderError("UNAVAILABLE", "m"),
         ),
         ([{"error": {"code": 400, "message": "m"}}], ProviderError(None, "m")),
-        ({"error": {"code": "c", "type": None}}, ProviderError("c", None)),
+        ({"error": {"code": "c", "type": None}}, ProviderError("c", None, "c")),
         ({"error": "m"}, ProviderError(None, "m")),
         ({"message": "m"}, ProviderError(None, "m")),
         ({"detail": "Not Found"}, ProviderError(None, "Not Found")),
@@ -215,5 +217,5 @@ def test_a_body_that_is_no_json_has_no_words(body: bytes) -> None:
 def test_the_records_keep_an_errors_words_in_one_line_of_bounded_length() -> None:
     """E5: whatever the provider writes."""
     assert str(ProviderError("a", "b\n c\r\n")) == "a: b c"
-    assert len(str(ProviderError("a", "b" * 9999))) == 500
+    assert len(str(ProviderError("a", "b" * 9999))) == 4000
     assert str(ProviderError()) == "an error without type and message"

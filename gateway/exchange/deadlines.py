@@ -4,7 +4,8 @@ Each deadline is a moment computed from what happened last: nothing is re-armed 
 timer fires it looks at what is due by then, and sets itself anew if that has moved.
 
 The deadlines of the upstream run on the upstream's bytes alone and stand still while we ourselves
-do not read from it; the one of the client runs only then.
+do not read from it; the one of the client runs only then, from the last look at which it was seen
+to have taken something.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from ..config.model import Route
 from ..record import ErrorCode
 
+#: How often a client that holds its upstream up is looked at within ``client_write_timeout``: by as
+#: much of that time an end can come late.
+LOOKS = 4
+
 
 @dataclass(slots=True)
 class Moments:
@@ -27,7 +32,8 @@ class Moments:
     head: float | None = None  #: its head came
     first_event: float | None = None  #: its first complete event, or first byte of another body
     last_byte: float = 0.0  #: its last body byte, moved on by the time we did not read
-    paused: float | None = None  #: we do not read from it since
+    paused: float | None = None  #: we do not read from it since: the client holds it up
+    taken: float = 0.0  #: when the client was last seen to take something, in that time
     uploading: bool = False  #: the request's body is still coming from the client
     blocked: float | None = None  #: the upstream takes no more of that body since
 
@@ -39,7 +45,7 @@ def due(route: Route, moments: Moments) -> tuple[float, ErrorCode] | None:
         found.append((moments.started + route.total_timeout, ErrorCode.TOTAL_TIMEOUT))
     if moments.paused is not None:
         if route.client_write_timeout is not None:
-            moment = moments.paused + route.client_write_timeout
+            moment = max(moments.paused, moments.taken) + route.client_write_timeout
             found.append((moment, ErrorCode.CLIENT_WRITE_TIMEOUT))
     elif moments.head is None and moments.uploading:
         # The client's pace has its own deadline in the front; the upstream's is to take the body.
@@ -71,6 +77,8 @@ class Deadlines:
         self._moments = moments
         self._clock = clock
         self._expired = expired
+        #: Asked while the client holds its upstream up: has it taken anything since it was asked?
+        self.client_took: Callable[[], bool] = lambda: False
         self._timer: IDelayedCall | None = None
         self._stopped = False
 
@@ -81,10 +89,15 @@ class Deadlines:
         nearest = due(self._route, self._moments)
         if nearest is None:
             return
-        delay = max(0.0, nearest[0] - self._clock.seconds())
+        now = self._clock.seconds()
+        moment = max(now, nearest[0])
+        patience = self._route.client_write_timeout
+        if self._moments.paused is not None and patience is not None:
+            moment = min(moment, now + patience / LOOKS)
+        delay = moment - now
         if self._timer is None:
             self._timer = self._clock.callLater(delay, self._tick)
-        elif self._timer.getTime() > nearest[0]:
+        elif self._timer.getTime() > moment:
             # Not reset: bringing a timer forward makes Twisted search all timers for it.
             self._timer.cancel()
             self._timer = self._clock.callLater(delay, self._tick)
@@ -98,8 +111,11 @@ class Deadlines:
 
     def _tick(self) -> None:
         self._timer = None
+        now = self._clock.seconds()
+        if self._moments.paused is not None and self.client_took():
+            self._moments.taken = now
         nearest = due(self._route, self._moments)
-        if nearest is not None and nearest[0] <= self._clock.seconds():
+        if nearest is not None and nearest[0] <= now:
             self.stop()
             self._expired(nearest[1])
         else:

@@ -240,7 +240,9 @@ class Exchange:
             if mask is not None:
                 pairs = [(name, mask.whole(value)) for name, value in pairs]
             self._request.start(head.status, head.reason, pairs, framing)
-        self._pressure = Pressure(self._connection, self._moments, self._deadlines, self._clock)
+        self._pressure = Pressure(
+            self._request, self._connection, self._moments, self._deadlines, self._clock
+        )
         if self._request.channel is not None:
             self._request.registerProducer(self._pressure, True)  # type: ignore[no-untyped-call]
         self._deadlines.look()

@@ -10,6 +10,8 @@ from __future__ import annotations
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
+from ..front.progress import Progress
+from ..front.request import Request
 from ..upstream.connection import Connection
 from .deadlines import Deadlines, Moments
 
@@ -19,8 +21,15 @@ class Pressure:
     """Turns the client's pace into the upstream's: the producer of the client's channel."""
 
     def __init__(
-        self, connection: Connection, moments: Moments, deadlines: Deadlines, clock: IReactorTime
+        self,
+        request: Request,
+        connection: Connection,
+        moments: Moments,
+        deadlines: Deadlines,
+        clock: IReactorTime,
     ) -> None:
+        self._progress = Progress(request.taken)
+        deadlines.client_took = self._progress.made
         self._connection = connection
         self._moments = moments
         self._deadlines = deadlines
@@ -30,7 +39,8 @@ class Pressure:
     def pauseProducing(self) -> None:
         """The client's buffer is full: stop reading from the upstream."""
         if self._moments.paused is None:
-            self._moments.paused = self._clock.seconds()
+            self._progress.begin()
+            self._moments.paused = self._moments.taken = self._clock.seconds()
             self._connection.pause()
             self._deadlines.look()
 

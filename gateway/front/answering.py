@@ -21,6 +21,7 @@ from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
 from ..http1 import response_bytes
+from .progress import acknowledged
 
 
 @implementer(IPushProducer)
@@ -80,6 +81,10 @@ class Answering(Protocol):
     def isSecure(self) -> bool:
         """Whether the connection is TLS."""
         return ISSLTransport.providedBy(self.transport)
+
+    def taken(self) -> int | None:
+        """A counter of the bytes that the client has taken; None where nobody can tell."""
+        return acknowledged(self.transport)
 
     # Twisted's producer interface: the transport's write buffer is full, or empty again.
 

@@ -58,7 +58,7 @@ class Channel(Answering):
         self.site = site
         self.factory = site
         self._limits = site.limits
-        self._patience = Patience(site.limits, site.clock, self._waited_too_long)
+        self._patience = Patience(site.limits, site.clock, self._waited_too_long, self.taken)
         self._state = State.HEAD
         self._head = HeadBuffer(self._limits.head, parse_request_line, tolerate_blank_line=True)
         self._head_begun = False
@@ -261,6 +261,8 @@ class Channel(Answering):
         """Close once everything is flushed, or the client has had its time to read it."""
         self._state = State.CLOSING
         self._patience.wait_for(Wait.FLUSH)
+        if self._write_paused:
+            self.transport.resumeProducing()  # TLS reads the peer's end before it closes
         self.transport.unregisterProducer()
         self.transport.loseConnection()
 

@@ -1,8 +1,9 @@
 """How long a client connection may take for each thing: one timer, one thing at a time.
 
-Every limit is absolute: a byte now and then moves none of them.  A body is looked at once a
-`body_grace`: since the last look it must have come at `body_rate` at least, unless it was we who
-did not read it.
+A limit is absolute: a byte now and then does not move it.  Two things are looked at again and again
+instead.  A body, once a `body_grace`: since the last look it must have come at `body_rate` at
+least, unless it was we who did not read it.  The last bytes of a response, once a `write_timeout`:
+since the last look the client must have taken some.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from .progress import Progress
 
 if TYPE_CHECKING:
     from .site import FrontLimits
@@ -32,8 +35,13 @@ class Patience:
     """Calls `over` with what was waited for, if it does not come in time."""
 
     def __init__(
-        self, limits: FrontLimits, clock: IReactorTime, over: Callable[[Wait], None]
+        self,
+        limits: FrontLimits,
+        clock: IReactorTime,
+        over: Callable[[Wait], None],
+        taken: Callable[[], int | None],
     ) -> None:
+        """`taken` counts the bytes that the client has taken; None where nobody can tell."""
         self.waiting = Wait.NOTHING
         self.body_bytes = 0  #: raw bytes of the body so far, counted by the channel
         self._unread = False  # we do not read the body now
@@ -48,6 +56,7 @@ class Patience:
         self._least = int(limits.body_grace * limits.body_rate)
         self._clock = clock
         self._over = over
+        self._progress = Progress(taken)
         self._timer: IDelayedCall | None = None
         self._seen = 0
 
@@ -59,6 +68,8 @@ class Patience:
             return
         self._seen = self.body_bytes = 0
         self._unread = self._was_unread = False
+        if what is Wait.FLUSH:
+            self._progress.begin()
         seconds = self._seconds[what]
         if self._timer is not None:
             if self._timer.getTime() <= self._clock.seconds() + seconds:
@@ -80,10 +91,13 @@ class Patience:
 
     def _fired(self) -> None:
         self._timer = None
-        if self.waiting is Wait.BODY and self._body_came():
-            self._timer = self._clock.callLater(self._seconds[Wait.BODY], self._fired)
+        what = self.waiting
+        if (what is Wait.BODY and self._body_came()) or (
+            what is Wait.FLUSH and self._progress.made()
+        ):
+            self._timer = self._clock.callLater(self._seconds[what], self._fired)
             return
-        what, self.waiting = self.waiting, Wait.NOTHING
+        self.waiting = Wait.NOTHING
         self._over(what)
 
     def _body_came(self) -> bool:

@@ -152,6 +152,10 @@ class Request(TwistedRequest):
         """Whether the client speaks HTTP/1.1: it understands chunks and interim responses."""
         return self.head.minor == 1
 
+    def taken(self) -> int | None:
+        """A counter of the bytes that the client has taken; None where nobody can tell."""
+        return None if self.channel is None else self.channel.taken()
+
     def send_interim(self, status: int, reason: bytes, pairs: Pairs) -> None:
         """Pass on an interim (1xx) response; never to HTTP/1.0 (RFC 9110, 15.2)."""
         if self.channel is not None and self.takes_chunks and self.status_sent is None:

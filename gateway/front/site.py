@@ -28,7 +28,7 @@ class FrontLimits:
     idle_timeout: float = 75.0  #: from one response to the first byte of the next request
     body_grace: float = 10.0  #: a body may come at any pace for so long; between looks at it
     body_rate: int = 1024  #: bytes a second that it has to come at after that
-    write_timeout: float = 60.0  #: for the last bytes of a response, once all of it is written
+    write_timeout: float = 60.0  #: how long a client may take none of a response's last bytes
     linger: float = 2.0  #: how long a refused request's body is read and thrown away
     pipelined: int = 64 * 1024  #: bytes kept of what is sent behind a running request
 

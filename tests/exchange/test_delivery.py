@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.exchange.deadlines import LOOKS
+from gateway.front.channel import Channel
 from tests.transcripts import CHAT_BODY, CHAT_EVENTS, MESSAGES_EVENTS
 from tests.world import (
     BUFFER,
@@ -170,6 +172,25 @@ def test_a_reader_that_never_reads_is_ended_by_its_own_deadline() -> None:
     assert record.paused_ms == 60_000
     world.clock.advance(0)
     assert world.idle()
+
+
+def test_a_reader_that_is_slow_but_steady_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D5, D8: its buffer is never empty, but it takes something; when it stops, its time begins."""
+    taken = 0
+    monkeypatch.setattr(Channel, "taken", lambda _: taken)
+    world = World(client_write_timeout=60.0)
+    client = world.client().send(CHAT)
+    client.wire.stalled = True
+    world.up.deliver(SSE_HEAD)
+    until_paused(world.up)
+    for taken in range(1, 20):  # noqa: B007 - the channel reads it
+        world.clock.pump([1.0] * 50)
+        assert not world.ledger.records
+    world.clock.pump([1.0] * 9)
+    assert not world.ledger.records
+    world.clock.pump([1.0] * (1 + 60 // LOOKS))
+    assert world.record.error == "client_write_timeout"
+    assert client.wire.aborted
 
 
 def test_the_upstream_is_asked_for_identity_coding() -> None:

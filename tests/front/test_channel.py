@@ -12,6 +12,7 @@ from twisted.web.server import Request as TwistedRequest
 
 from gateway.config.model import Pattern
 from gateway.front.budget import BodyBudget
+from gateway.front.channel import Channel
 from gateway.front.request import Request
 from gateway.front.site import FrontLimits, GatewaySite
 from gateway.front.verdict import Admission, Refusal
@@ -407,6 +408,23 @@ def test_a_response_that_nobody_takes_does_not_hold_the_connection_for_ever() ->
     client.wire.stalled = True
     client.send(b"nonsense\r\n\r\n")
     world.clock.pump([1.0] * 70)
+    assert client.wire.aborted
+
+
+def test_a_response_that_is_taken_slowly_is_not_cut_at_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """D5, D8: the last bytes have the time that they need, while some are taken."""
+    taken = 0
+    monkeypatch.setattr(Channel, "taken", lambda _: taken)
+    world = World()
+    client = world.client()
+    client.wire.stalled = True
+    client.send(b"nonsense\r\n\r\n")
+    for taken in range(20):  # noqa: B007 - the channel reads it
+        world.clock.pump([1.0] * 50)
+        assert not client.wire.aborted
+    world.clock.pump([1.0] * 120)
     assert client.wire.aborted
 
 

@@ -4,8 +4,8 @@ Start: the ledger, then the listeners, then READY.  A start that fails says why 
 the process with 1.
 
 Stop: no new connections and requests; running streams go on for up to ``drain_timeout``; what still
-runs then is ended with an error event; the ledger is flushed last, so that every end has its row.
-A second SIGTERM or SIGINT skips the waiting.
+runs then is ended with an error event (`gateway.draining`); the ledger is flushed last, so that
+every end has its row.  A second SIGTERM or SIGINT skips the waiting.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -35,6 +34,7 @@ from .config import Config, with_demo
 from .config.model import Gateway
 from .demo import demo_site
 from .door import FrontDoor
+from .draining import Drain
 from .exchange.forward import Outbound
 from .exchange.services import Services
 from .front.budget import BodyBudget
@@ -53,9 +53,6 @@ from .upstream.pool import Pool
 
 _log = Logger(namespace="gateway.service")
 
-#: Seconds between two looks at whether the last stream has ended while draining.
-_DRAIN_LOOK = 0.05
-
 
 class StartError(Exception):
     """The gateway cannot start; the text says why and what would be right."""
@@ -72,11 +69,11 @@ class GatewayService(Service):
         self._notifier = notifier or Notifier()
         self._instance = f"{socket.gethostname()}-{os.getpid()}"
         self._accepting = True
-        self._drain_now = False
         self._signalled = False
         self._ports: list[IListeningPort] = []
         self._demo_port: IListeningPort | None = None
         self._sites: list[GatewaySite] = []
+        self._drain = Drain(self._sites, reactor)
         self._pools: dict[str, Pool] = {}
         self._ledger: SqliteLedger | None = None
         self._services: Services | None = None
@@ -200,12 +197,9 @@ class GatewayService(Service):
                 self._signalled = True
                 first(number, frame)
             else:
-                self._reactor.callFromThread(self._end_drain)
+                self._reactor.callFromThread(self._drain.hurry)
 
         return handler
-
-    def _end_drain(self) -> None:
-        self._drain_now = True
 
     # Stop.
 
@@ -218,37 +212,19 @@ class GatewayService(Service):
 
     async def _stop(self) -> None:
         await DeferredList([_stop_listening(port) for port in self._ports])
-        for site in self._sites:
-            site.close_idle()
-        await self._drain()
-        if self._ledger is not None:
-            await self._ledger.stop()
+        running = self._services.running if self._services is not None else set()
+        try:
+            await self._drain.run(running, self._config.gateway.drain_timeout)
+        finally:
+            await self._stop_rest()
+
+    async def _stop_rest(self) -> None:
         for pool in self._pools.values():
             pool.close()
         if self._demo_port is not None:
             await _stop_listening(self._demo_port)
-
-    async def _drain(self) -> None:
-        running = self._services.running if self._services is not None else set()
-        if not running:
-            return
-        limit = self._config.gateway.drain_timeout
-        _log.info(
-            "waiting up to {limit:g} s for {count} streams; a second signal ends them now",
-            limit=limit,
-            count=len(running),
-        )
-        deadline = self._reactor.seconds() + limit
-
-        def look() -> None:
-            if not running or self._drain_now or self._reactor.seconds() >= deadline:
-                loop.stop()
-
-        loop = LoopingCall(look)
-        loop.clock = self._reactor
-        await loop.start(_DRAIN_LOOK)
-        for exchange in tuple(running):
-            exchange.drain()
+        if self._ledger is not None:
+            await self._ledger.stop()
 
 
 def _front_limits(gateway: Gateway) -> FrontLimits:

@@ -30,6 +30,7 @@ from ..http1.body import BodyDecoder, decoder_for
 from ..http1.head import parse_request, parse_request_line
 from .answering import Answering
 from .patience import Patience, Wait
+from .progress import below_tls
 from .request import Request
 from .upload import Upload
 from .verdict import Admission, Refusal
@@ -67,6 +68,7 @@ class Channel(Answering):
         self._claimed = 0  # bytes taken from the site's budget
         self._request: Request | None = None
         self._behind = bytearray()  # what came behind the running request
+        self._winding_down = False
         self._flooding = False  # more came there than is kept
         self._replay: IDelayedCall | None = None  # `_behind` is about to be parsed
 
@@ -131,7 +133,7 @@ class Channel(Answering):
         rest = self._head.take_rest()
         head = parse_request(block, self._limits.head)
         framing = request_framing(head)
-        self.persistent = head.persistent and head.minor == 1
+        self.persistent = head.persistent and head.minor == 1 and not self._winding_down
         request = self._request = Request(self, head)
         verdict = self.site.door.admit(request, framing)
         if not isinstance(verdict, Admission):
@@ -261,10 +263,13 @@ class Channel(Answering):
         """Close once everything is flushed, or the client has had its time to read it."""
         self._state = State.CLOSING
         self._patience.wait_for(Wait.FLUSH)
-        if self._write_paused:
-            self.transport.resumeProducing()  # TLS reads the peer's end before it closes
         self.transport.unregisterProducer()
         self.transport.loseConnection()
+        below = below_tls(self.transport)
+        if below is not self.transport:
+            # TLS has said its last word and would wait for the client's, which an idle client does
+            # not give before it uses the connection again.  Nobody has to wait: RFC 8446, 6.1.
+            below.loseConnection()
 
     def abort(self) -> None:
         """Reset the connection: nothing that was not yet sent will be."""
@@ -274,9 +279,16 @@ class Channel(Answering):
 
     def wind_down(self) -> None:
         """Serve what is running, then close; close at once if nothing is."""
+        self._winding_down = True
         self.persistent = False
         if self._state is State.HEAD and not self._head_begun:
             self.loseConnection()
+
+    def refuse_unfinished(self, message: str) -> None:
+        """Answer a request that is not whole with a 503; one that runs answers itself."""
+        arriving = self._request is None or self._request.upload is None
+        if self._state in (State.HEAD, State.BODY) and arriving:
+            self._refuse(503, message)
 
     def answer_taken(self) -> None:
         """Go on with what the client sent meanwhile."""

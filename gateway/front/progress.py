@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.interfaces import ISystemHandle
 from twisted.protocols.policies import ProtocolWrapper
@@ -22,13 +22,19 @@ from twisted.protocols.policies import ProtocolWrapper
 _ACKED: Final = struct.Struct("=120xQ")
 
 
+def below_tls(transport: Any) -> Any:
+    """The connection's own transport, where TLS is wrapped around it."""
+    while isinstance(transport, ProtocolWrapper):
+        transport = transport.transport
+    return transport
+
+
 def acknowledged(transport: object) -> int | None:
     """How many bytes the peer's TCP has acknowledged so far.
 
     None where nobody can tell: on other systems than Linux, and for Unix sockets.
     """
-    while isinstance(transport, ProtocolWrapper):  # TLS
-        transport = transport.transport
+    transport = below_tls(transport)
     if sys.platform != "linux" or not ISystemHandle.providedBy(transport):
         return None
     handle = transport.getHandle()

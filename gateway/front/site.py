@@ -80,6 +80,16 @@ class GatewaySite(Site):
         for channel in tuple(self.open_channels):
             channel.wind_down()
 
+    def refuse_unfinished(self, message: str) -> None:
+        """Answer requests whose head or body is still arriving with a 503."""
+        for channel in tuple(self.open_channels):
+            channel.refuse_unfinished(message)
+
+    def abort_all(self) -> None:
+        """Reset what is still open; the reactor's next turn does it."""
+        for channel in tuple(self.open_channels):
+            channel.abort()
+
     @property
     def clock(self) -> IReactorTime:
         """The clock of every deadline on this side."""

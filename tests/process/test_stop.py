@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import signal
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.process.gateway_process import Ended, GatewayProcess, eventually
+from tests.process.certificates import server_context
+from tests.process.gateway_process import Ended, GatewayProcess, eventually, free_port
 from tests.process.raw_client import PATHS, RawClient, prompt
-from tests.process.scripted_upstream import ScriptedUpstream, read_request, send, until, until_gone
+from tests.process.scripted_upstream import (
+    ScriptedUpstream,
+    flood,
+    read_request,
+    send,
+    until,
+    until_gone,
+)
 from tests.transcripts import CHAT_EVENTS
-from tests.world import LAST, SSE_HEAD, chunked
+from tests.world import LAST, SSE_HEAD, chunked, post
 
 CHAT = PATHS["openai_chat"]
 
@@ -108,6 +118,81 @@ def test_a_stream_that_outlasts_the_drain_ends_with_an_error_event(
     gateway = start("drain_timeout = 100ms")
     with begin_stream(gateway) as client:
         check_drained(gateway, client, gateway.stop())
+
+
+def test_a_client_that_reads_slowly_at_sigterm_gets_the_last_byte(
+    start: Start, upstream: ScriptedUpstream
+) -> None:
+    """O4: most of its stream is not yet on its way."""
+    filler = [b": " + b"x" * 16_000 + b"\n\n"] * 300
+    upstream.play(read_request, send(SSE_HEAD, chunked(*filler, *CHAT_EVENTS), LAST))
+    gateway = start()
+    with RawClient(gateway.port, receive_buffer=8192).post(CHAT, prompt(stream=True)) as client:
+        assert client.response.status == 200
+        begin_drain(gateway)
+        body = client.rest()
+        assert body == b"".join([*filler, *CHAT_EVENTS])
+        assert gateway.wait().code == TERMINATED
+    [row] = gateway.new_rows()
+    assert row["outcome"] == "finished"
+
+
+def test_last_bytes_that_a_client_does_not_take_end_in_a_reset(
+    start: Start, upstream: ScriptedUpstream
+) -> None:
+    """O4: what it has of the answer must not look whole."""
+    event = chunked(b": " + b"x" * 16_000 + b"\n\n")
+    upstream.play(read_request, send(SSE_HEAD), flood(event, 1 << 26), until_gone)
+    gateway = start("drain_timeout = 100ms")
+    with RawClient(gateway.port, receive_buffer=8192).post(CHAT, prompt(stream=True)) as client:
+        assert client.response.status == 200
+        assert gateway.stop().code == TERMINATED
+        with pytest.raises(ConnectionResetError):
+            client.rest()
+    [row] = gateway.new_rows()
+    assert row["outcome"] == "drained"
+
+
+def test_a_request_whose_body_arrives_at_sigterm_is_served(
+    start: Start, upstream: ScriptedUpstream
+) -> None:
+    """O4: its head was admitted before."""
+    upstream.play(read_request, send(SSE_HEAD, chunked(*CHAT_EVENTS), LAST))
+    gateway = start()
+    request = post(CHAT, prompt(stream=True), "Expect: 100-continue")
+    head, end, body = request.partition(b"\r\n\r\n")
+    with RawClient(gateway.port) as client:
+        client.sock.sendall(head + end)
+        assert client.sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        begin_drain(gateway)
+        client.sock.sendall(body)
+        assert client.rest() == b"".join(CHAT_EVENTS)
+        assert gateway.wait().code == TERMINATED
+    [row] = gateway.new_rows()
+    assert row["outcome"] == "finished"
+
+
+def test_a_tls_connection_whose_client_does_not_listen_does_not_hold_the_stop_up(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    """O4: clients keep connections in a pool and look at them when they need one."""
+    upstream.play(read_request, send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"))
+    gateway = GatewayProcess(tmp_path, upstream.sections())
+    server_context(tmp_path, None)
+    [certificate] = tmp_path.glob("*.pem")
+    port = free_port()
+    tls = f"ssl:{port}:privateKey={certificate}:certKey={certificate}:interface=127.0.0.1"
+    text = gateway.config.read_text()
+    gateway.config.write_text(text.replace("listen = ", f"listen = {tls}\n  "))
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname = False
+    trusting.verify_mode = ssl.CERT_NONE
+    with gateway, socket.create_connection(("127.0.0.1", port)) as plain:
+        client = trusting.wrap_socket(plain)
+        client.sendall(post(CHAT, prompt(stream=False)))
+        assert client.recv(12) == b"HTTP/1.1 200"
+        assert gateway.stop().code == TERMINATED
+        client.close()
 
 
 def test_a_request_that_a_killed_gateway_had_sent_has_its_row_after_the_next_start(

@@ -1,0 +1,88 @@
+"""The end of the listeners' connections when the gateway stops.
+
+In this order: connections that wait for a request are closed; what runs or arrives has its time,
+until the client has taken the last byte of the answer; then streams end with an error event,
+requests that are not whole are refused, and their clients have a moment to take that; what is still
+open is reset.  A connection is never closed under an answer that its client has not taken: a FIN
+there would make the answer look whole.
+
+Afterwards no exchange runs and no connection is open, so that no row can follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+
+from .exchange.exchange import Exchange
+from .front.site import GatewaySite
+
+_log = Logger(namespace="gateway.draining")
+
+#: Seconds that clients have in any case for the last words that they are told.
+LAST_WORDS: Final = 2.0
+#: Seconds between two looks at what is left.
+_LOOK: Final = 0.05
+
+
+class Drain:
+    """See the module's text.  `sites` may be filled until `run`."""
+
+    def __init__(self, sites: Sequence[GatewaySite], clock: IReactorTime) -> None:
+        self._sites = sites
+        self._clock = clock
+        self._running: Collection[Exchange] = ()
+        self._hurried = False
+
+    def hurry(self) -> None:
+        """Wait no longer: the first time, for streams to end; the second, for their last words."""
+        self._hurried = True
+
+    async def run(self, running: Collection[Exchange], limit: float) -> None:
+        """End everything; streams have `limit` seconds.  The listeners accept no more."""
+        self._running = running
+        for site in self._sites:
+            site.close_idle()
+        if not self._nothing_left():
+            _log.info(
+                "waiting up to {limit:g} s for {streams} streams on {connections} connections;"
+                " a second signal ends them now",
+                limit=limit,
+                streams=len(running),
+                connections=self._connections(),
+            )
+        await self._wait(limit)
+        for exchange in tuple(running):
+            exchange.drain()
+        for site in self._sites:
+            site.refuse_unfinished("the gateway is stopping")
+        self._hurried = False
+        await self._wait(LAST_WORDS)
+        left = self._connections()
+        if left:
+            _log.warn("reset {count} connections whose clients did not take all", count=left)
+        for site in self._sites:
+            site.abort_all()
+        await deferLater(self._clock, 0)  # resets are done in the reactor's next turn
+
+    def _connections(self) -> int:
+        return sum(len(site.open_channels) for site in self._sites)
+
+    def _nothing_left(self) -> bool:
+        return not self._running and not self._connections()
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait until nothing is left, at most so long."""
+        deadline = self._clock.seconds() + seconds
+
+        def look() -> None:
+            if self._nothing_left() or self._hurried or self._clock.seconds() >= deadline:
+                loop.stop()
+
+        loop = LoopingCall(look)
+        loop.clock = self._clock
+        await loop.start(_LOOK)

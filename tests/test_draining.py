@@ -1,0 +1,168 @@
+"""The end of the listeners' connections: nothing is cut that can be finished, nothing is left."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from gateway.config.model import KeepaliveMode
+from gateway.draining import LAST_WORDS, Drain
+from tests.transcripts import CHAT_EVENTS
+from tests.world import CHAT, CHAT_WHOLE, LAST, SSE_HEAD, Client, World, chunked
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+LIMIT = 60.0
+
+
+class Stop:
+    """A gateway that has been told to stop."""
+
+    def __init__(self, world: World) -> None:
+        self.clock = world.clock
+        self.drain = Drain([world.site], world.clock)
+        world.accepting = False
+        running = self.drain.run(world.services.running, LIMIT)
+        self.done: Deferred[None] = Deferred.fromCoroutine(running)
+
+    def after(self, seconds: float) -> Stop:
+        """Let time pass, in small steps."""
+        for _ in range(round(seconds * 10)):
+            self.clock.advance(0.1)
+        return self
+
+    @property
+    def over(self) -> bool:
+        return self.done.called
+
+
+@pytest.fixture
+def world() -> World:
+    return World(keepalive=KeepaliveMode.OFF, idle_timeout=None)
+
+
+def stream_begun(world: World) -> Client:
+    """A client in mid-stream."""
+    client = world.client().send(CHAT)
+    world.up.deliver(SSE_HEAD + chunked(CHAT_EVENTS[0]))
+    return client
+
+
+def test_without_any_connection_it_is_over_at_once(world: World) -> None:
+    """O4: there is nothing to wait for."""
+    assert Stop(world).after(0.1).over
+    assert world.idle()
+
+
+def test_connections_without_a_request_are_closed_at_once(world: World) -> None:
+    """O4: new ones, and those that had their answer."""
+    fresh, used = world.client(), world.client().send(CHAT_WHOLE)
+    world.up.deliver(OK)
+    stop = Stop(world).after(0.1)
+    assert fresh.wire.lost
+    assert used.wire.lost
+    assert not fresh.wire.aborted
+    assert not used.wire.aborted
+    assert stop.over
+
+
+def test_a_stream_goes_on_to_its_end(world: World) -> None:
+    """O4: and the stop is over with it, not at its limit."""
+    client = stream_begun(world)
+    stop = Stop(world).after(LIMIT - 1)
+    assert not stop.over
+    world.up.deliver(chunked(*CHAT_EVENTS[1:]) + LAST)
+    assert stop.after(0.2).over
+    assert client.response().body == b"".join(CHAT_EVENTS)
+    assert client.response().whole
+    assert not client.wire.aborted
+    assert world.record.outcome == "finished"
+
+
+def test_the_last_bytes_of_an_answer_have_their_time(world: World) -> None:
+    """O4: an exchange ends when all is written; its client still reads."""
+    client = stream_begun(world)
+    client.wire.stalled = True
+    stop = Stop(world)
+    world.up.deliver(chunked(*CHAT_EVENTS[1:]) + LAST)
+    assert world.record.outcome == "finished"
+    assert not stop.after(30).over
+    assert not client.wire.aborted
+    assert client.response().whole
+    client.wire.lose()
+    assert stop.after(0.1).over
+
+
+def test_last_bytes_that_nobody_takes_end_in_a_reset_not_in_an_end(world: World) -> None:
+    """O4: a FIN would make a cut answer that ends with its connection look whole."""
+    client = stream_begun(world)
+    client.wire.stalled = True
+    stop = Stop(world)
+    world.up.deliver(chunked(*CHAT_EVENTS[1:]) + LAST)
+    stop.drain.hurry()
+    stop.after(LAST_WORDS - 0.1)
+    assert not client.wire.aborted
+    assert stop.after(0.3).over
+    assert client.wire.aborted
+    assert not world.site.open_channels
+
+
+@pytest.mark.parametrize("sent", [CHAT[:20], CHAT[:-1]])
+def test_a_request_that_is_still_arriving_is_served(world: World, sent: bytes) -> None:
+    """O4: unless its head was not whole: that is refused, as a new request is."""
+    client = world.client().send(sent)
+    stop = Stop(world).after(5)
+    assert not stop.over
+    client.send(CHAT[len(sent) :])
+    if sent == CHAT[:-1]:
+        world.up.deliver(SSE_HEAD + chunked(*CHAT_EVENTS) + LAST)
+        assert client.response().body == b"".join(CHAT_EVENTS)
+        assert world.record.outcome == "finished"
+    else:
+        assert client.response().status == 503
+        assert world.record.error == "overloaded"
+    assert client.response().get(b"connection") == b"close"
+    assert stop.after(3).over
+
+
+@pytest.mark.parametrize("sent", [CHAT[:20], CHAT[:-1]])
+def test_a_request_that_does_not_come_to_its_end_is_refused(world: World, sent: bytes) -> None:
+    """O4: it is told so; nothing was asked."""
+    client = world.client().send(sent)
+    stop = Stop(world).after(1)
+    stop.drain.hurry()
+    stop.after(0.1)
+    assert client.response().status == 503
+    assert not world.ledger.intents
+    errors = [record.error for record in world.ledger.records]
+    assert errors == (["overloaded"] if sent == CHAT[:-1] else [])
+    assert stop.after(LAST_WORDS + 0.1).over
+    assert world.idle()
+
+
+def test_a_stream_beyond_the_limit_is_told_and_has_a_moment_to_hear_it(world: World) -> None:
+    """O4, A3: the error event, a whole last chunk, and a close that is not a reset."""
+    client = stream_begun(world)
+    client.wire.stalled = True
+    stop = Stop(world).after(LIMIT + 1)
+    assert not stop.over
+    body = client.response().body
+    assert body.startswith(CHAT_EVENTS[0] + b'data: {"error":')
+    assert client.response().whole
+    client.wire.lose()
+    assert stop.after(0.1).over
+    assert not client.wire.aborted
+    assert (world.record.outcome, world.record.error) == ("drained", "operator")
+
+
+def test_a_third_signal_skips_the_last_moment_too(world: World) -> None:
+    """O4: what is open then is reset."""
+    client = stream_begun(world)
+    client.wire.stalled = True
+    stop = Stop(world)
+    stop.drain.hurry()
+    stop.after(0.1)
+    assert world.record.outcome == "drained"
+    assert not stop.over
+    stop.drain.hurry()
+    assert stop.after(0.2).over
+    assert client.wire.aborted

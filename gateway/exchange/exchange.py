@@ -21,11 +21,9 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..config.model import KeepaliveMode
-from ..dialects.base import FRESH, StreamKind
+from ..dialects.base import StreamKind
 from ..front.request import Request
 from ..http1 import Framing, ResponseHead
-from ..http1.framing import CHUNKED
 from ..inspection import Inspection
 from ..match import Match
 from ..record import ErrorCode, Intent, Phase, Record
@@ -36,8 +34,7 @@ from .answer import is_coded, key_mask, kind_of_stream, told
 from .completion import completion_chain
 from .deadlines import Deadlines, Moments
 from .farewell import take_leave
-from .forward import NO_LENGTH, OWN_STREAM_HEAD, response_pairs
-from .keepalive import Keepalive
+from .forward import NO_LENGTH, response_pairs
 from .life import Body as BodyState
 from .life import Circumstances, Ending, Kind, Life, Signal
 from .pressure import Pressure
@@ -45,6 +42,7 @@ from .relay import BodyRelay, Collector, Relay, StreamRelay
 from .services import Services
 from .settled import Course, settled
 from .uploading import Uploading
+from .voice import Voice
 
 #: Seconds between the event that ends a stream and the end of the body, where an upstream leaves it
 #: open.  Some send a ``[DONE]`` yet; and a body that has ended leaves its connection to be reused.
@@ -98,19 +96,19 @@ class Exchange:
         self._life = Life()
         self._moments = Moments(started=self._clock.seconds())
         self._deadlines = Deadlines(match.route, self._moments, self._clock, self._deadline_passed)
-        self._keepalive: Keepalive | None = None
+        self._voice = Voice(
+            match.route, match.dialect, request, self._moments, self._clock, self._beat
+        )
         self._attempt: Deferred[Connection] | None = None  # connecting
         self._connection: Connection | None = None
         self._uploading: Uploading | None = None
         self._pressure: Pressure | None = None
         self._relay: Relay | None = None
         self._head: ResponseHead | None = None
-        self._began_stream = False  # a head of our own has been written
         self._over: IDelayedCall | None = None  # the stream is; only the upstream's end is awaited
         self._reading_on: IDelayedCall | None = None  # the client has left; for so long at most
         self._connected_at: float | None = None
         self._attempts = 0
-        self._beats = 0
 
     # The way there.
 
@@ -151,7 +149,8 @@ class Exchange:
         else:
             attempt = self._attempt = self._pool.connect()
             attempt.addCallbacks(self._connected, self._not_connected)
-        self._start_keepalive()
+        if self._life.ending is None and not self._moments.uploading:
+            self._voice.start(self._peek)
         self._deadlines.look()
 
     @guarded
@@ -185,21 +184,8 @@ class Exchange:
         form = self._seen.form
         if form is not None:
             self._peek = form.peek
-            if self._moments.head is None:
-                self._start_keepalive()
-
-    def _start_keepalive(self) -> None:
-        route, peek = self._route, self._peek
-        if route.keepalive is KeepaliveMode.OFF or not (peek.stream and peek.events):
-            return
-        if self._life.ending is not None or self._moments.uploading:
-            return
-        if not self._dialect.keepalive(FRESH):
-            return
-        after = 0.0 if route.keepalive is KeepaliveMode.IMMEDIATE else route.keepalive_after
-        self._keepalive = Keepalive(
-            after, route.keepalive_interval, self._moments, self._clock, self._beat
-        )
+            if self._moments.head is None and self._life.ending is None:
+                self._voice.start(self._peek)
 
     # The way back: what the connection tells.
 
@@ -220,7 +206,7 @@ class Exchange:
 
     def interim_received(self, head: ResponseHead) -> None:
         """Pass an interim response on; 100 answers an expectation that was never passed on."""
-        if head.status != 100 and not self._began_stream:
+        if head.status != 100 and not self._voice.began_stream:
             self._request.send_interim(head.status, head.reason, head.fields.end_to_end(NO_LENGTH))
 
     def head_received(self, head: ResponseHead, framing: Framing) -> None:
@@ -231,10 +217,10 @@ class Exchange:
         self._head = head
         self._moments.head = self._moments.last_byte = now
         kind = kind_of_stream(head, self._request.head.method, self._dialect, self._peek)
-        self._relay = self._make_relay(head, kind)
-        if self._keepalive is not None and isinstance(self._relay, BodyRelay):
-            self._keepalive.stop()
-        if not self._began_stream:
+        self._relay = self._relay_for(head, kind)
+        if isinstance(self._relay, BodyRelay):
+            self._voice.stop()
+        if not self._voice.began_stream:
             pairs, framing = response_pairs(head, framing, is_stream=kind is not None)
             mask = key_mask(head, self._pool.upstream.api_key)
             if mask is not None:
@@ -247,24 +233,20 @@ class Exchange:
             self._request.registerProducer(self._pressure, True)  # type: ignore[no-untyped-call]
         self._deadlines.look()
 
-    def _make_relay(self, head: ResponseHead, kind: StreamKind | None) -> Relay:
+    def _relay_for(self, head: ResponseHead, kind: StreamKind | None) -> Relay:
         request, moments, clock = self._request, self._moments, self._clock
-        if self._began_stream and kind is not StreamKind.EVENTS:
+        begun = self._voice.began_stream
+        if begun and kind is not StreamKind.EVENTS:
             return Collector(request, lambda kept: self._settle(told(head, kept)))
-        if kind is not None:
-            return StreamRelay(
-                request,
-                self._dialect,
-                kind,
-                moments,
-                clock,
-                self._stream_over,
-                begun=self._began_stream,
-                strip_usage=self._seen.asks_usage,
-            )
-        meter = None if is_coded(head) else self._dialect.body_meter()
-        mask = key_mask(head, self._pool.upstream.api_key)
-        return BodyRelay(request, meter, moments, clock, mask)
+        if kind is None:
+            meter = None if is_coded(head) else self._dialect.body_meter()
+            mask = key_mask(head, self._pool.upstream.api_key)
+            return BodyRelay(request, meter, moments, clock, mask)
+        stream = StreamRelay(request, self._dialect, kind, moments, clock, self._stream_over)
+        if begun:
+            stream.spoken()
+        stream.strip_usage = self._seen.asks_usage
+        return stream
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the body, out of their framing: the hot path."""
@@ -304,21 +286,8 @@ class Exchange:
 
     @guarded
     def _beat(self) -> None:
-        """Speak into the silence, if this is a place where one may."""
-        relay = self._relay
-        if self._moments.paused is not None or self._life.ending is not None:
-            return
-        standing = FRESH
-        if isinstance(relay, StreamRelay):
-            if not relay.scanner.injectable:
-                return
-            standing = relay.standing()
-            relay.spoken()
-        elif not self._began_stream:
-            self._began_stream = True
-            self._request.start(200, b"OK", OWN_STREAM_HEAD, CHUNKED)
-        self._beats += 1
-        self._request.send(self._dialect.keepalive(standing))
+        if self._life.ending is None:
+            self._voice.speak(self._relay)
 
     @guarded
     def _deadline_passed(self, code: ErrorCode) -> None:
@@ -344,8 +313,7 @@ class Exchange:
             self._settle(Signal(Kind.CLIENT_GONE, detail=why))
             return
         self._reading_on = self._clock.callLater(limit, self._read_long_enough)
-        if self._keepalive is not None:
-            self._keepalive.stop()
+        self._voice.stop()
         if self._pressure is not None:
             self._pressure.resumeProducing()
 
@@ -388,8 +356,7 @@ class Exchange:
             provider_code=self._shown(signal.provider_code),
         )
         self._deadlines.stop()
-        if self._keepalive is not None:
-            self._keepalive.stop()
+        self._voice.stop()
         for timer in (self._over, self._reading_on):
             if timer is not None and timer.active():
                 timer.cancel()
@@ -423,7 +390,7 @@ class Exchange:
     def _circumstances(self) -> Circumstances:
         if self._relay is not None:
             return self._relay.circumstances()
-        if self._began_stream:
+        if self._voice.began_stream:
             can_tell = self._request.takes_chunks
             return Circumstances(BodyState.STREAM, complete=False, can_tell=can_tell)
         return Circumstances()
@@ -456,7 +423,7 @@ class Exchange:
             connected=self._connected_at,
             ended=self._clock.seconds(),
             paused_seconds=0.0 if self._pressure is None else self._pressure.paused_seconds,
-            keepalives=self._beats,
+            keepalives=self._voice.beats,
         )
         record = settled(intent, ending, self._services.wall(), course)
         return self._services.redactor.record(record, self._match.caller.credentials)

@@ -49,15 +49,8 @@ class StreamRelay:
         moments: Moments,
         clock: IReactorTime,
         over: Callable[[], None],
-        *,
-        begun: bool,
-        strip_usage: bool,
     ) -> None:
-        """`over` is called when nothing of the stream can follow what was passed on.
-
-        `begun`: a head and a beat of ours have been written already.  `strip_usage`: the chunk with
-        usage came because the gateway asked for it, and is not the client's.
-        """
+        """`over` is called when nothing of the stream can follow what was passed on."""
         self.meter: Meter = dialect.stream_meter(kind)
         self.scanner = _SCANNERS[kind]()
         self.size = 0
@@ -68,8 +61,9 @@ class StreamRelay:
         self._over = over
         self._tail = b""
         self._first = True  # nothing of it has been passed on
-        self._spoken = begun
-        self._strip_usage = strip_usage
+        self._spoken = False
+        #: Whether the chunk with usage comes because the gateway asked for it: no client's then.
+        self.strip_usage = False
 
     def feed(self, data: bytes) -> None:
         """One read of the upstream's body."""
@@ -79,7 +73,7 @@ class StreamRelay:
         block = scanner.feed(data)
         if not block:
             return
-        self._request.send(self._edited(block) if self._first or self._strip_usage else block)
+        self._request.send(self._edited(block) if self._first or self.strip_usage else block)
         if scanner.whole is None:
             meter.feed(block)
         else:
@@ -92,7 +86,7 @@ class StreamRelay:
     def _edited(self, block: bytes) -> bytes:
         """The block as the client is to see it."""
         whole = self.scanner.whole or slice(0, len(block))
-        if self._strip_usage:
+        if self.strip_usage:
             block = block[: whole.start] + without_usage_chunk(block[whole]) + block[whole.stop :]
         return self._without_mark(block) if self._first else block
 

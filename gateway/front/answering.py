@@ -21,7 +21,7 @@ from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
 from ..http1 import response_bytes
-from .progress import acknowledged
+from .progress import acknowledged, below_tls
 
 
 @implementer(IPushProducer)
@@ -57,6 +57,16 @@ class Answering(Protocol):
         if not self.persistent:
             pairs.append((b"Connection", b"close"))
         self.write(response_bytes(int(code), reason, pairs))
+
+    def close_when_flushed(self) -> None:
+        """Close the connection behind what has been written."""
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+        below = below_tls(self.transport)
+        if below is not self.transport:
+            # TLS has said its last word and would wait for the client's, which an idle client does
+            # not give before it uses the connection again.  Nobody has to wait: RFC 8446, 6.1.
+            below.loseConnection()
 
     def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
         """`producer` is paused while the client does not take what is written."""

@@ -20,17 +20,15 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web import http
 
-from ..http1 import FramingKind, HeadBuffer, RemoteError, request_framing, response_bytes
-from ..http1.body import BodyDecoder, decoder_for
+from ..http1 import FramingKind, HeadBuffer, RemoteError, request_framing
 from ..http1.head import parse_request, parse_request_line
 from .answering import Answering
+from .behind import Behind
+from .intake import Intake
 from .patience import Patience, Wait
-from .progress import below_tls
 from .request import Request
 from .upload import Upload
 from .verdict import Admission, Refusal
@@ -63,14 +61,11 @@ class Channel(Answering):
         self._state = State.HEAD
         self._head = HeadBuffer(self._limits.head, parse_request_line, tolerate_blank_line=True)
         self._head_begun = False
-        self._body: BodyDecoder | None = None
-        self._max_body = 0
-        self._claimed = 0  # bytes taken from the site's budget
         self._request: Request | None = None
-        self._behind = bytearray()  # what came behind the running request
+        self._intake: Intake | None = None  # its body, also when that is whole
+        self._behind = Behind(site.limits.pipelined, site.clock, self.dataReceived)
         self._winding_down = False
         self._flooding = False  # more came there than is kept
-        self._replay: IDelayedCall | None = None  # `_behind` is about to be parsed
 
     # Twisted's protocol interface.
 
@@ -85,8 +80,7 @@ class Channel(Answering):
         if self._state in (State.LINGER, State.CLOSING):
             return
         if self._state is State.BUSY or self._behind:
-            self._behind += data
-            if self._state is State.BUSY and len(self._behind) > self._limits.pipelined:
+            if not self._behind.keep(data) and self._state is State.BUSY:
                 self._flooded()
             return
         try:
@@ -99,7 +93,7 @@ class Channel(Answering):
             self._broken(error)
             return
         if data and self._state in (State.HEAD, State.BUSY):
-            self._behind += data  # at most one read more than the limit
+            self._behind.keep(data)
 
     def _may_parse(self) -> bool:
         """Whether a body is read, or a head and the client has taken the answers before it."""
@@ -110,13 +104,10 @@ class Channel(Answering):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone: tell the request that was running or arriving, once."""
         self._patience.wait_for(Wait.NOTHING)
-        if self._replay is not None:
-            self._replay.cancel()
-            self._replay = None
         self.site.open_channels.discard(self)
         self._state = State.CLOSING
         self._producer = None
-        self._behind.clear()
+        self._behind.drop()
         request = self._let_go_of_request()
         if request is not None and not request.finished:
             request.connectionLost(reason)
@@ -139,13 +130,10 @@ class Channel(Answering):
         if not isinstance(verdict, Admission):
             self._send_refusal(verdict, unread=framing.kind is not FramingKind.NONE)
             return b""
-        self._max_body = verdict.max_body
         if framing.kind is FramingKind.NONE:
             self._start_request()
             return rest
-        if framing.length > self._max_body:
-            raise self._too_large()
-        self._body = decoder_for(framing, lean=True)
+        self._intake = Intake(request, framing, verdict.max_body, self.site.budget)
         self._state = State.BODY
         self._patience.wait_for(Wait.BODY)
         if not rest and head.minor == 1 and b"100-continue" in head.fields.elements(b"expect"):
@@ -157,42 +145,20 @@ class Channel(Answering):
         return rest
 
     def _body_received(self, data: bytes) -> bytes:
-        assert self._body is not None
-        request = self._request
+        request, intake = self._request, self._intake
         assert request is not None
+        assert intake is not None
         self._patience.body_bytes += len(data)
-        piece = self._body.feed(data)
-        if piece and not self._take(request, piece):
-            return b""
-        if self._body is None or not self._body.done:
+        intake.received(data)
+        if self._state is not State.BODY or not intake.done:
             return b""  # more is to come, or the response has ended and nobody wants it
-        rest, self._body = self._body.excess, None
         if request.upload is None:
             self._start_request()
         else:
             request.upload.resume()  # no more body, but the client's leaving has to be seen
             self._be_busy()
             request.upload.ended()
-        return rest
-
-    def _take(self, request: Request, piece: bytes) -> bool:
-        """Pass a piece of the body on, or keep it; False if there is no room to."""
-        if request.upload is not None:
-            if request.upload.size + len(piece) > self._max_body:
-                raise self._too_large()
-            request.upload.received(piece)
-            return True
-        if request.body_size + len(piece) > self._max_body:
-            raise self._too_large()
-        if not self.site.budget.take(len(piece)):
-            self._refuse(503, "too many request bodies are held in memory; try again shortly")
-            return False
-        self._claimed += len(piece)
-        request.body_received(piece)
-        return True
-
-    def _too_large(self) -> RemoteError:
-        return RemoteError(f"the request body is longer than {self._max_body} bytes", 413)
+        return intake.excess
 
     def _start_request(self) -> None:
         assert self._request is not None
@@ -210,7 +176,7 @@ class Channel(Answering):
         self.unregisterProducer()
         self._let_go_of_request()
         self._head_begun = False
-        if self._body is not None or self._flooding:
+        if self._state is State.BODY or self._flooding:
             self._linger()
             return
         if not self.persistent:
@@ -221,18 +187,7 @@ class Channel(Answering):
         if self._write_paused:
             self.transport.pauseProducing()  # no further request before this response is taken
             return
-        self._go_on()
-
-    def _go_on(self) -> None:
-        if self._behind and self._replay is None:
-            # From the reactor, so that a thousand pipelined requests are not a thousand frames.
-            self._replay = self.site.clock.callLater(0, self._parse_behind)
-
-    def _parse_behind(self) -> None:
-        self._replay = None
-        data = bytes(self._behind)
-        self._behind.clear()
-        self.dataReceived(data)
+        self._behind.give_out()
 
     def pause_body(self) -> None:
         """Read no more of the body that is being passed on, for now."""
@@ -247,14 +202,15 @@ class Channel(Answering):
             self.transport.resumeProducing()
 
     def release_body(self) -> None:
-        """Give back what the running request's body had claimed of the budget."""
-        self.site.budget.give_back(self._claimed)
-        self._claimed = 0
+        """The running request's body is no longer held."""
+        if self._intake is not None:
+            self._intake.release()
 
     def _let_go_of_request(self) -> Request | None:
         """The request is over, whichever way: give back what it held, and return it."""
         request, self._request = self._request, None
         self.release_body()
+        self._intake = None
         if request is not None:
             self.site.door.ended(request)
         return request
@@ -263,13 +219,7 @@ class Channel(Answering):
         """Close once everything is flushed, or the client has had its time to read it."""
         self._state = State.CLOSING
         self._patience.wait_for(Wait.FLUSH)
-        self.transport.unregisterProducer()
-        self.transport.loseConnection()
-        below = below_tls(self.transport)
-        if below is not self.transport:
-            # TLS has said its last word and would wait for the client's, which an idle client does
-            # not give before it uses the connection again.  Nobody has to wait: RFC 8446, 6.1.
-            below.loseConnection()
+        self.close_when_flushed()
 
     def abort(self) -> None:
         """Reset the connection: nothing that was not yet sent will be."""
@@ -294,7 +244,7 @@ class Channel(Answering):
         """Go on with what the client sent meanwhile."""
         if self._state is State.HEAD:
             self.transport.resumeProducing()
-            self._go_on()
+            self._behind.give_out()
 
     # Refusals and deadlines.
 
@@ -306,17 +256,8 @@ class Channel(Answering):
         """Answer and close; read on for a moment if there is a body to come."""
         self.persistent = False
         request = self._let_go_of_request()
-        pairs = [
-            (b"Content-Type", b"application/json"),
-            (b"Content-Length", b"%d" % len(refusal.body)),
-            (b"Date", self.site.date()),
-            (b"Connection", b"close"),
-            *refusal.pairs,
-        ]
-        reason = http.RESPONSES.get(refusal.status, b"Unknown Status")
-        head = response_bytes(refusal.status, reason, pairs)
         bodiless = request is not None and request.head.method == b"HEAD"
-        self.write(head if bodiless else head + refusal.body)
+        self.write(refusal.response(self.site.date(), bodiless=bodiless))
         if unread:
             self._linger()
         else:
@@ -333,7 +274,7 @@ class Channel(Answering):
     def _flooded(self) -> None:
         """More came behind the running request than is kept: end that, and throw away the rest."""
         assert self._request is not None
-        self._behind.clear()
+        self._behind.drop()
         self.persistent = False
         self._flooding = True
         kept = self._limits.pipelined
@@ -342,7 +283,6 @@ class Channel(Answering):
     def _linger(self) -> None:
         """Throw away what still comes, so that the answer is not lost to a reset; then close."""
         was_body, self._state = self._state is State.BODY, State.LINGER
-        self._body = None
         self._patience.wait_for(Wait.LINGER)
         if was_body:
             self.transport.resumeProducing()  # it may have been paused

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ..http1 import Framing
+from twisted.web import http
+
+from ..http1 import Framing, response_bytes
 
 if TYPE_CHECKING:
     from .request import Request
@@ -18,6 +20,19 @@ class Refusal:
     status: int
     body: bytes
     pairs: tuple[tuple[bytes, bytes], ...] = ()  #: further fields of the answer
+
+    def response(self, date: bytes, *, bodiless: bool) -> bytes:
+        """The whole answer, after which the connection is closed; `bodiless` answers a HEAD."""
+        pairs = [
+            (b"Content-Type", b"application/json"),
+            (b"Content-Length", b"%d" % len(self.body)),
+            (b"Date", date),
+            (b"Connection", b"close"),
+            *self.pairs,
+        ]
+        reason = http.RESPONSES.get(self.status, b"Unknown Status")
+        head = response_bytes(self.status, reason, pairs)
+        return head if bodiless else head + self.body
 
 
 @dataclass(frozen=True, slots=True)

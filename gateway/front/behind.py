@@ -1,0 +1,51 @@
+"""What a client sends behind a running request, kept until it is its turn.
+
+The socket is read while a request runs, because else a client's leaving would not be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+
+class Behind:
+    """At most `limit` bytes and one read; `take` is given all of it once its turn has come."""
+
+    def __init__(self, limit: int, clock: IReactorTime, take: Callable[[bytes], None]) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._take = take
+        self._kept = bytearray()
+        self._turn: IDelayedCall | None = None
+
+    def __bool__(self) -> bool:
+        """Whether there is anything: what comes then comes after it."""
+        return bool(self._kept)
+
+    def keep(self, data: bytes) -> bool:
+        """Add `data`; False if it is more now than should be kept."""
+        self._kept += data
+        return len(self._kept) <= self._limit
+
+    def give_out(self) -> None:
+        """Its turn has come: if there is anything, it is given out in the reactor's next turn.
+
+        Not at once, so that a thousand pipelined requests are not a thousand frames.
+        """
+        if self._kept and self._turn is None:
+            self._turn = self._clock.callLater(0, self._give_out)
+
+    def drop(self) -> None:
+        """Forget it all."""
+        self._kept.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+
+    def _give_out(self) -> None:
+        self._turn = None
+        data = bytes(self._kept)
+        self._kept.clear()
+        self._take(data)

@@ -1,0 +1,68 @@
+"""One request's body on its way in: out of its framing and within its limits.
+
+What comes is kept with the request, and counted in the budget of all kept bodies, or, where the
+request has an upload, passed on to that.
+"""
+
+from __future__ import annotations
+
+from ..http1 import Framing, RemoteError
+from ..http1.body import decoder_for
+from .budget import BodyBudget
+from .request import Request
+
+
+class Intake:
+    """See the module's text.  `max_body` is in bytes."""
+
+    def __init__(
+        self, request: Request, framing: Framing, max_body: int, budget: BodyBudget
+    ) -> None:
+        """Raises `RemoteError` (413) for a body that is told to be longer than `max_body`."""
+        self._request = request
+        self._max_body = max_body
+        self._budget = budget
+        self._claimed = 0  # bytes taken from the budget
+        self._decoder = decoder_for(framing, lean=True)
+        if framing.length > max_body:
+            raise self._too_large()
+
+    @property
+    def done(self) -> bool:
+        """Whether the body is whole."""
+        return self._decoder.done
+
+    @property
+    def excess(self) -> bytes:
+        """What came behind it."""
+        return self._decoder.excess
+
+    def received(self, data: bytes) -> None:
+        """One read of the client's socket.
+
+        Raises `RemoteError`: 400 or 431 for a broken framing, 413 for a body that is too long, 503
+        where all kept bodies together have no room for it.
+        """
+        piece = self._decoder.feed(data)
+        if not piece:
+            return
+        request = self._request
+        size = request.body_size if request.upload is None else request.upload.size
+        if size + len(piece) > self._max_body:
+            raise self._too_large()
+        if request.upload is not None:
+            request.upload.received(piece)
+            return
+        if not self._budget.take(len(piece)):
+            why = "too many request bodies are held in memory; try again shortly"
+            raise RemoteError(why, 503)
+        self._claimed += len(piece)
+        request.body_received(piece)
+
+    def release(self) -> None:
+        """Give back what was claimed of the budget: the body is no longer held."""
+        self._budget.give_back(self._claimed)
+        self._claimed = 0
+
+    def _too_large(self) -> RemoteError:
+        return RemoteError(f"the request body is longer than {self._max_body} bytes", 413)

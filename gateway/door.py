@@ -98,13 +98,11 @@ class FrontDoor:
             return self.refuse(request, error.status, str(error))
         if not self._accepting():
             return self.refuse(request, 503, "the gateway is stopping")
-        # Those that read on behind a client that has left run without having been admitted still.
-        streams = max(len(self._admitted), len(self._services.running))
-        if streams >= self._max_streams:
+        if len(self._admitted) + len(self._services.reading_on) >= self._max_streams:
             return self.refuse(request, 503, f"{self._max_streams} streams are open already")
         self._admitted.add(request)
-        kept = _is_inspected(request, dialect, framing, route.inspect_limit)
-        return Admission(route.max_body, stream=not kept)
+        inspected = _is_inspected(request, dialect, framing)
+        return Admission(route.max_body, hold=route.inspect_limit if inspected else 0)
 
     def _unfit(self, request: Request) -> Refusal | None:
         """Refuse what has no business here, whatever its route."""
@@ -171,12 +169,10 @@ class FrontDoor:
         completion_chain(self._services.links).callback(record)
 
 
-def _is_inspected(request: Request, dialect: Dialect, framing: Framing, limit: int) -> bool:
+def _is_inspected(request: Request, dialect: Dialect, framing: Framing) -> bool:
     """Whether a body is kept and looked into; every other one is passed on while it comes."""
     if not dialect.inspects or request.head.method != b"POST":
         return framing.kind is FramingKind.NONE
-    if framing.kind is FramingKind.LENGTH and framing.length > limit:
-        return False
     value = request.head.fields.get(b"content-type") or b""
     media_type = value.partition(b";")[0].strip(b" \t").lower()
     return media_type in _INSPECTED or media_type.endswith(b"+json")

@@ -108,6 +108,7 @@ class Exchange:
         self._over: IDelayedCall | None = None  # the stream is; only the upstream's end is awaited
         self._reading_on: IDelayedCall | None = None  # the client has left; for so long at most
         self._connected_at: float | None = None
+        self._written = False  # all of the request has been given to the upstream's socket
         self._attempts = 0
 
     # The way there.
@@ -191,6 +192,7 @@ class Exchange:
 
     def request_written(self) -> None:
         """The request's body is no longer held in memory."""
+        self._written = True
         if self._request.channel is not None:
             self._request.channel.release_body()
 
@@ -307,12 +309,13 @@ class Exchange:
     def _client_gone(self, reason: Failure) -> None:
         """The client has left: let go of the upstream, or read on for what the answer costs."""
         limit = self._route.on_disconnect
-        asked = self._connection is not None and not self._moments.uploading
-        if not limit or not asked or self._circumstances().terminal_passed:
+        asked = self._connection is not None
+        if not limit or not self._written or self._circumstances().terminal_passed:
             why = "the upstream's answer was aborted" if asked else None
             self._settle(Signal(Kind.CLIENT_GONE, detail=why))
             return
         self._reading_on = self._clock.callLater(limit, self._read_long_enough)
+        self._services.reading_on.add(self)
         self._voice.stop()
         if self._pressure is not None:
             self._pressure.resumeProducing()
@@ -369,6 +372,7 @@ class Exchange:
             _log.failure("request {id}: the end could not be told", id=self.intent.id)
             self._request.abort()
         self._services.running.discard(self)
+        self._services.reading_on.discard(self)
         try:
             record = self._record(ending)
         except Exception:

@@ -26,3 +26,5 @@ class Services:
     links: Sequence[Link]
     redactor: Redactor = field(default_factory=Redactor)
     running: set[Exchange] = field(default_factory=set)
+    #: Those of them that read on behind a client that has left.
+    reading_on: set[Exchange] = field(default_factory=set)

@@ -133,16 +133,27 @@ class Channel(Answering):
         if framing.kind is FramingKind.NONE:
             self._start_request()
             return rest
-        self._intake = Intake(request, framing, verdict.max_body, self.site.budget)
+        told = framing.length if framing.kind is FramingKind.LENGTH else None
+        self._intake = Intake(
+            request, framing, verdict, self.site.budget, lambda: self._pass_on(told)
+        )
         self._state = State.BODY
         self._patience.wait_for(Wait.BODY)
         if not rest and head.minor == 1 and b"100-continue" in head.fields.elements(b"expect"):
             self.write(_CONTINUE)
-        if verdict.stream:
-            known = framing.kind is FramingKind.LENGTH
-            request.upload = Upload(self, framing.length if known else None)
-            request.process()
+        if verdict.hold < (told or 1):
+            self._pass_on(told)
         return rest
+
+    def _pass_on(self, length: int | None) -> None:
+        """Begin to pass the body on, with what was kept of it; the rest follows as it comes."""
+        request = self._request
+        assert request is not None
+        request.upload = Upload(self, length)
+        for piece in request.body:
+            request.upload.received(piece)
+        request.body = []
+        request.process()
 
     def _body_received(self, data: bytes) -> bytes:
         request, intake = self._request, self._intake

@@ -1,26 +1,40 @@
 """One request's body on its way in: out of its framing and within its limits.
 
 What comes is kept with the request, and counted in the budget of all kept bodies, or, where the
-request has an upload, passed on to that.
+request has an upload, passed on to that.  A body that turns out to be longer than what is kept gets
+an upload then, which begins with what was kept.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from ..http1 import Framing, RemoteError
 from ..http1.body import decoder_for
 from .budget import BodyBudget
 from .request import Request
+from .verdict import Admission
 
 
 class Intake:
-    """See the module's text.  `max_body` is in bytes."""
+    """See the module's text."""
 
     def __init__(
-        self, request: Request, framing: Framing, max_body: int, budget: BodyBudget
+        self,
+        request: Request,
+        framing: Framing,
+        admission: Admission,
+        budget: BodyBudget,
+        pass_on: Callable[[], None],
     ) -> None:
-        """Raises `RemoteError` (413) for a body that is told to be longer than `max_body`."""
+        """`pass_on` gives the request its upload.
+
+        Raises `RemoteError` (413) for a body that is told to be longer than is admitted.
+        """
         self._request = request
-        self._max_body = max_body
+        self._max_body = max_body = admission.max_body
+        self._hold = admission.hold
+        self._pass_on = pass_on
         self._budget = budget
         self._claimed = 0  # bytes taken from the budget
         self._decoder = decoder_for(framing, lean=True)
@@ -50,6 +64,8 @@ class Intake:
         size = request.body_size if request.upload is None else request.upload.size
         if size + len(piece) > self._max_body:
             raise self._too_large()
+        if request.upload is None and size + len(piece) > self._hold:
+            self._pass_on()
         if request.upload is not None:
             request.upload.received(piece)
             return

@@ -40,7 +40,9 @@ class Admission:
     """A request whose body is read."""
 
     max_body: int  #: bytes
-    stream: bool = False  #: rendered at once, its body passed on while it comes
+    #: Bytes that are kept before the request is rendered; a body that is longer is passed on while
+    #: it comes, with 0 from its beginning.
+    hold: int = 1 << 62
 
 
 class Door(Protocol):

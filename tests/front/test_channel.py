@@ -17,6 +17,7 @@ from gateway.front.request import Request
 from gateway.front.site import FrontLimits, GatewaySite
 from gateway.front.verdict import Admission, Refusal
 from gateway.http1 import Framing
+from gateway.http1.body import ChunkedDecoder
 from tests.transcripts import CHAT_EVENTS
 from tests.world import BUFFER, CHAT, CHAT_WHOLE, LAST, SSE_HEAD, Client, World, chunked, post
 
@@ -502,3 +503,41 @@ def test_any_resource_renders_on_the_channel() -> None:
     assert [r.body for r in found] == [b"xbody", b"onetwo", b"xbody"]
     assert found[0].get(b"x-path") == b"a/b"
     assert found[0].get(b"x-agent") == b"me"
+
+
+@pytest.mark.parametrize("chunked_body", [False, True])
+def test_a_body_longer_than_is_looked_into_is_passed_on_with_what_was_kept(
+    chunked_body: bool,
+) -> None:
+    """D10: whether its length was told or not; it has no model in its row then."""
+    world = World(max_body=10_000, inspect_limit=1000)
+    body = b'{"model":"m","x":"' + b"y" * 5000 + b'"}'
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n"
+    if chunked_body:
+        client = world.client().send(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        for at in range(0, len(body), 600):
+            assert bool(world.endpoint.wires) is (at > 1000)
+            client.send(chunked(body[at : at + 600]))
+        client.send(LAST)
+    else:
+        client = world.client().send(head + b"Content-Length: %d\r\n\r\n" % len(body))
+        assert world.endpoint.wires
+        client.send(body)
+    sent = world.up.read().partition(b"\r\n\r\n")[2]
+    if chunked_body:
+        decoder = ChunkedDecoder()
+        assert decoder.feed(sent) == body
+        assert decoder.done
+    else:
+        assert sent == body
+    world.up.deliver(OK)
+    assert client.response().status == 200
+    assert world.record.intent.model_requested is None
+    assert world.record.intent.request_bytes == len(body)
+    assert world.budget.held == 0
+
+
+def test_a_body_that_is_kept_whole_at_the_limit_is_looked_into() -> None:
+    world = World(max_body=10_000, inspect_limit=len(b'{"model":"m"}'))
+    world.client().send(post("/v1/chat/completions", b'{"model":"m"}'))
+    assert world.ledger.intents[0].model_requested == "m"

@@ -17,7 +17,7 @@ def left_in_mid_stream(**route: object) -> World:
 
 
 def test_by_default_the_upstream_is_let_go_at_once_and_the_row_says_so() -> None:
-    """A13."""
+    """A13: nothing more is paid for."""
     world = left_in_mid_stream()
     assert world.up.aborted
     assert world.record.outcome == "client_gone"
@@ -99,7 +99,7 @@ def test_those_that_are_read_on_for_count_as_streams() -> None:
 
 
 def test_stopping_ends_the_reading_on() -> None:
-    """O4."""
+    """O4: within the drain, like every end."""
     world = left_in_mid_stream(on_disconnect=30.0)
     (exchange,) = world.services.running
     exchange.drain()

@@ -147,21 +147,22 @@ class ArrayScanner(Scanner):
         super().__init__(hold_limit)
         #: Whether the array has come to its closing bracket.
         self.closed = False
+        #: Whether this is no array.
+        self.alien = False
         #: Where in what `feed` was last given elements end.
         self.ends: list[int] = []
         self._depth = 0
         self._opened = False
         self._in_string = False
         self._escaped = False  # whether the string was split behind a backslash
-        self._alien = False  # whether this is no array
 
     def feed(self, data: bytes) -> bytes:
         """See `Scanner.feed`."""
         self.ends = []
-        if not self._opened and not self._alien:
+        if not self._opened and not self.alien:
             begun = data.lstrip()
-            self._alien = self.in_long_event = bool(begun) and not begun.startswith(_OPEN_ARRAY)
-        if not self._alien:
+            self.alien = self.in_long_event = bool(begun) and not begun.startswith(_OPEN_ARRAY)
+        if not self.alien:
             return super().feed(data)
         data = self.finish() + data
         self.whole = slice(len(data), len(data))

@@ -157,7 +157,10 @@ class GeminiStreamMeter(Meter):
 
 
 class GeminiArrayMeter(Meter):
-    """Reads a stream that is one JSON array of responses."""
+    """Reads a stream that is one JSON array of responses.
+
+    An object in its place is a response of which HTTP tells whether it is whole.
+    """
 
     def __init__(self) -> None:
         self.complete = False
@@ -183,8 +186,15 @@ class GeminiArrayMeter(Meter):
         if self._tally.error is not None or (self._scanner.closed and self._tally.finished):
             self.complete = True
 
+    def feed_part(self, part: bytes, *, last: bool) -> None:
+        """Take a part of a long element: it is a piece of the array like any other."""
+        self.feed(part)
+
     def end(self) -> None:
-        """The clean end of HTTP adds nothing: the closing bracket makes an array whole."""
+        """The clean end of HTTP adds nothing to an array: its closing bracket makes it whole."""
+        if self._scanner.alien:
+            self._read_long(b"", last=True)
+            self.complete = True
 
     def reading(self) -> Reading:
         """What has been seen so far."""

@@ -51,6 +51,8 @@ def told(head: ResponseHead, kept: bytes) -> Signal:
         return Signal(
             Kind.PROVIDER_ERROR, ErrorCode.HTTP_ERROR, detail, head.status, error.kind, error.code
         )
-    media_type = head.media_type.decode("latin-1") or "no media type"
-    detail = f"the upstream answered {head.status} with {media_type} instead of an event stream"
+    what = head.media_type.decode("latin-1") or "no media type"
+    if is_coded(head):
+        what += ", compressed,"
+    detail = f"the upstream answered {head.status} with {what} instead of an event stream"
     return Signal(Kind.PROVIDER_ERROR, ErrorCode.NOT_SSE, detail)

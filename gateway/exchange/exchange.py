@@ -243,7 +243,8 @@ class Exchange:
         if kind is None:
             meter = None if is_coded(head) else self._dialect.body_meter()
             mask = key_mask(head, self._pool.upstream.api_key)
-            return BodyRelay(request, meter, moments, clock, mask)
+            streamed = self._peek.stream and head.status < 300
+            return BodyRelay(request, meter, moments, clock, mask, streamed=streamed)
         stream = StreamRelay(request, self._dialect, kind, moments, clock, self._stream_over)
         if begun:
             stream.spoken()

@@ -41,6 +41,8 @@ _SCANNERS: Final[Mapping[StreamKind, Callable[[], EventScanner | LineScanner | A
 class StreamRelay:
     """Passes a stream on, whole events (or lines, or elements of an array) at a time."""
 
+    streamed = True
+
     def __init__(
         self,
         request: Request,
@@ -156,9 +158,15 @@ class BodyRelay:
         moments: Moments,
         clock: IReactorTime,
         mask: KeyMask | None = None,
+        *,
+        streamed: bool,
     ) -> None:
-        """`mask`: what hides the gateway's own key, where the body may tell it."""
+        """`mask`: what hides the gateway's own key, where the body may tell it.
+
+        `streamed`: it is the answer to a request for a stream, though nothing can be said into it.
+        """
         self.size = 0
+        self.streamed = streamed
         self._meter = meter
         self._mask = mask
         self._request = request
@@ -190,7 +198,8 @@ class BodyRelay:
 
     def circumstances(self) -> Circumstances:
         """What a signal meets now."""
-        return Circumstances(body=Body.OTHER)
+        error = self.reading().error if self.streamed else None
+        return Circumstances(body=Body.OTHER, provider_error=error)
 
     def reading(self) -> Reading:
         """What the meter saw."""
@@ -206,6 +215,7 @@ class Collector:
     """
 
     events = 0
+    streamed = False  # what has begun is ours
 
     def __init__(self, request: Request, full: Callable[[bytes], None]) -> None:
         self.size = 0

@@ -9,7 +9,7 @@ from ..http1 import ResponseHead
 from ..record import Intent, Outcome, Record, UsageSource
 from .deadlines import Moments
 from .life import Ending
-from .relay import Relay, StreamRelay
+from .relay import Relay
 
 #: Characters kept of the upstream's own id of the request.
 _ID_LIMIT = 200
@@ -68,7 +68,8 @@ def settled(intent: Intent, ending: Ending, wall: float, course: Course) -> Reco
 def _stop_reason(reading: Reading, relay: Relay | None, ending: Ending) -> str | None:
     """The provider's; or ``incomplete`` for a stream that ended without one."""
     finished = ending.outcome is Outcome.FINISHED
-    if reading.stop_reason is None and isinstance(relay, StreamRelay) and not finished:
+    streamed = relay is not None and relay.streamed
+    if reading.stop_reason is None and streamed and not finished:
         return "incomplete"
     return reading.stop_reason
 

@@ -1,14 +1,16 @@
-"""OpenAI's other dialects on their way through an exchange."""
+"""Dialects other than chat and messages on their way through an exchange."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from gateway.sse import parse
 from tests.dialects.streams import CREATED, DELTAS, IMAGE_USAGE, RESPONSE_USAGE, completed, image
-from tests.world import LAST, SSE_HEAD, World, chunked, post
+from tests.matrix.dialects import WAYS
+from tests.world import LAST, SSE_HEAD, UPSTREAM, World, chunked, post
 
 RESPONSES = post("/v1/responses", b'{"model":"m","stream":true,"input":"x"}')
 IMAGES = post("/v1/images/generations", b'{"model":"m","stream":true,"prompt":"x"}')
@@ -63,3 +65,48 @@ def test_a_response_that_is_cut_ends_in_two_events_that_go_on_from_it() -> None:
     assert [data["sequence_number"] for data in told] == [4, 5]
     assert told[1]["response"]["id"] == "resp_7"
     assert (world.record.outcome, world.record.stop_reason) == ("upstream_failed", "incomplete")
+
+
+STREAMED = WAYS["bedrock"]
+AWS_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+
+
+def bedrock() -> World:
+    return World(replace(UPSTREAM, family=STREAMED.family))
+
+
+def test_an_exception_in_an_aws_event_stream_is_passed_on_and_the_row_says_so() -> None:
+    """E5: as an error event in any other stream is."""
+    world = bedrock()
+    client = world.client().send(STREAMED.request)
+    assert STREAMED.error_piece is not None
+    sent = STREAMED.pieces[0] + STREAMED.error_piece
+    world.up.deliver(AWS_HEAD + chunked(sent) + LAST)
+    assert (client.response().body, client.response().whole) == (sent, True)
+    record = world.record
+    assert (record.outcome, record.error) == ("upstream_failed", "provider_error_event")
+    assert record.error_detail == "throttlingException: It broke."
+    assert record.stop_reason == "incomplete"
+
+
+def test_an_aws_event_stream_that_is_cut_is_incomplete() -> None:
+    """E7, E8: it is broken off, since nothing can be said into it."""
+    world = bedrock()
+    client = world.client().send(STREAMED.request)
+    world.up.deliver(AWS_HEAD + chunked(*STREAMED.pieces[:2]))
+    world.up.reset()
+    assert client.wire.aborted
+    assert (world.record.outcome, world.record.stop_reason) == ("upstream_failed", "incomplete")
+
+
+def test_an_error_in_a_body_that_was_not_to_be_streamed_is_its_content() -> None:
+    """E5: a response that failed, asked for by its id, say."""
+    world = World()
+    client = world.client().send(post("/v1/responses", b'{"model":"m","input":"x"}'))
+    body = b'{"id":"resp_7","status":"failed","error":{"code":"server_error","message":"no"}}'
+    world.up.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    assert client.response().body == body
+    assert (world.record.outcome, world.record.stop_reason) == ("finished", "failed")

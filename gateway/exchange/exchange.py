@@ -238,10 +238,10 @@ class Exchange:
     def _relay_for(self, head: ResponseHead, kind: StreamKind | None) -> Relay:
         request, moments, clock = self._request, self._moments, self._clock
         begun = self._voice.began_stream
-        if begun and kind is not StreamKind.EVENTS:
-            return Collector(request, lambda kept: self._settle(told(head, kept)))
-        if kind is None:
+        if kind is None or (begun and kind is not StreamKind.EVENTS):
             meter = None if is_coded(head) else self._dialect.body_meter()
+            if begun:
+                return Collector(request, meter, lambda kept: self._settle(told(head, kept)))
             mask = key_mask(head, self._pool.upstream.api_key)
             streamed = self._peek.stream and head.status < 300
             return BodyRelay(request, meter, moments, clock, mask, streamed=streamed)

@@ -209,29 +209,37 @@ class BodyRelay:
 class Collector:
     """Keeps the beginning of an answer that came after we had begun an event stream of our own.
 
-    `full` is called once with what is kept, when that is all there will be.  Nothing of this
-    reaches the client, so its bytes are no sign of life: the silence, towards the client's
-    keepalives as towards the upstream's deadline, lasts from the head.
+    `full` is called once with what is kept, when that is all there will be.  `meter` reads all of
+    it: a whole answer in place of a stream has its price, too.  Nothing of this reaches the client,
+    so its bytes are no sign of life: the silence, towards the client's keepalives as towards the
+    upstream's deadline, lasts from the head.
     """
 
     events = 0
     streamed = False  # what has begun is ours
 
-    def __init__(self, request: Request, full: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, request: Request, meter: Meter | None, full: Callable[[bytes], None]
+    ) -> None:
         self.size = 0
         self.kept = b""
         self._request = request
+        self._meter = meter
         self._full = full
 
     def feed(self, data: bytes) -> None:
         """One read of the upstream's body."""
         self.size += len(data)
         self.kept += data[: COLLECTED - len(self.kept)]
+        if self._meter is not None:
+            self._meter.feed(data)
         if len(self.kept) == COLLECTED:
             self._full(self.kept)
 
     def upstream_ended(self) -> None:
-        """Nothing to find out: the exchange tells what was kept."""
+        """The answer is whole; the exchange tells what was kept."""
+        if self._meter is not None:
+            self._meter.end()
 
     def flush(self) -> None:
         """Nothing of it is passed on as it is."""
@@ -241,8 +249,8 @@ class Collector:
         return Circumstances(body=Body.STREAM, complete=False, can_tell=self._request.takes_chunks)
 
     def reading(self) -> Reading:
-        """Nothing is metered."""
-        return Reading()
+        """What the meter saw."""
+        return Reading() if self._meter is None else self._meter.reading()
 
 
 #: Whatever takes the bytes of an upstream's body.

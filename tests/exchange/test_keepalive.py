@@ -10,7 +10,7 @@ from twisted.internet.error import ConnectionRefusedError as Refused
 from gateway.config.model import KeepaliveMode
 from gateway.exchange.relay import COLLECTED
 from gateway.sse import BOM
-from tests.transcripts import CHAT_EVENTS, MESSAGES_EVENTS
+from tests.transcripts import CHAT_BODY, CHAT_EVENTS, MESSAGES_EVENTS
 from tests.world import CHAT, CHAT_WHOLE, LAST, MESSAGES, SSE_HEAD, World, chunked, until_paused
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
@@ -142,6 +142,22 @@ def test_an_answer_without_end_is_told_once_enough_of_it_is_there() -> None:
     assert (w.record.outcome, w.record.error) == ("upstream_failed", "http_error")
     w.clock.advance(0)
     assert w.idle()
+
+
+def test_what_an_answer_in_place_of_a_stream_took_is_counted() -> None:
+    """K3, A8: it is told as an error, and has its price all the same."""
+    w = world()
+    client = w.client().send(CHAT)
+    w.clock.advance(10)
+    length = b"Content-Length: %d" % len(CHAT_BODY)
+    w.up.deliver(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%b\r\n\r\n" % length + CHAT_BODY
+    )
+    assert client.response().body.count(b"data: ") == 1
+    record = w.record
+    assert (record.error, record.stop_reason, record.model_served) == ("not_sse", "stop", "m-1")
+    assert (record.usage.input_tokens, record.usage.output_tokens) == (9, 3)
+    assert record.usage_source == "provider"
 
 
 def test_an_answer_that_drips_does_not_keep_the_client_from_its_keepalives() -> None:

@@ -19,7 +19,7 @@ from twisted.plugin import getPlugins
 import gateway
 from gateway.config import load
 from gateway.config.model import Gateway
-from tests.test_demo import Client
+from tests.demo.client import Client
 
 ROOT = Path(gateway.__file__).parents[1]
 UNIT = ROOT / "systemd" / "gateway.service"

@@ -83,15 +83,21 @@ path = /v1beta/* /v1/models/*:*
 upstream = gemini
 """
 
-#: The simulated provider thinks for seconds, not minutes: keepalives have to be seen within them.
-_DEMO_POLICY = {"keepalive_after": 2.0, "keepalive_interval": 2.0}
+#: The simulated provider thinks for seconds, not minutes: keepalives have to be seen within them, and
+#: so has what ends a stream that stays silent.
+_DEMO_POLICY = {
+    "keepalive_after": 2.0,
+    "keepalive_interval": 2.0,
+    "first_event_timeout": 20.0,
+    "idle_timeout": 20.0,
+}
 
 
 def with_demo(config: Config, port: int) -> Config:
     """`config` with the simulated provider, listening on loopback at `port`, under ``/demo``.
 
-    Its route follows ``[defaults]``, but for keepalives, which come after 2 s unless these say
-    otherwise.
+    Its route follows ``[defaults]``.  Unless these say otherwise, keepalives come after 2 s and a
+    silence of 20 s ends a stream.
     """
     demo = Upstream("demo", Url("http", "127.0.0.1", port, ""), Family.GENERIC)
     return replace(

@@ -7,50 +7,66 @@ from typing import ClassVar
 
 import msgspec
 
-from .dialect import Json, Limit, Messages, Part, Refusal, decode, event, text_of, texts
-from .models import Answer, Model, Prompt, count_input
+from .answers import THOUGHTS, Answer, Prompt
+from .dialect import (
+    FAILED,
+    Asked,
+    Body,
+    Dialect,
+    Json,
+    Limit,
+    Messages,
+    Part,
+    Refusal,
+    decode,
+    event,
+    framed,
+    json_body,
+    text_of,
+    texts,
+)
+from .models import Model, count_input
 
 _EPOCH = "1970-01-01T00:00:00Z"
 
 
-class _Request(msgspec.Struct):
+class _Thinking(msgspec.Struct):
+    type: str = "disabled"
+
+
+class _CountRequest(msgspec.Struct, kw_only=True):
     """What is looked at of a request's body."""
 
     model: str
     messages: Messages
-    max_tokens: Limit
-    stream: bool = False
     system: str | list[Part] | None = None
 
+    @property
+    def tokens(self) -> int:
+        """Tokens of the prompt; the system prompt counts as a text of it."""
+        system = text_of(self.system)
+        return count_input([*([system] if system else []), *texts(self.messages)])
 
-class Anthropic:
-    """``POST /v1/messages``, and the errors and the list of models that go with it."""
 
-    request_id_header: ClassVar[str] = "request-id"
+class _Request(_CountRequest, kw_only=True):
+    max_tokens: Limit
+    stream: bool = False
+    thinking: _Thinking | None = None
+
+
+class _Anthropic(Dialect):
+    """The part that is the same everywhere."""
+
+    request_id_header: ClassVar[str | None] = "request-id"
+    overloaded: ClassVar[int] = 529
 
     #: Error types by status ("Errors" of the reference).
-    _KINDS: ClassVar[dict[int, str]] = {404: "not_found_error"}
-
-    def read(self, body: bytes) -> Prompt:
-        """Understand a request's body; the system prompt counts as a text of the prompt."""
-        asked = decode(body, _Request)
-        system = text_of(asked.system)
-        return Prompt(
-            model=asked.model,
-            stream=asked.stream,
-            input_tokens=count_input([*([system] if system else []), *texts(asked.messages)]),
-            max_tokens=asked.max_tokens,
-        )
-
-    def parts(self, answer: Answer) -> list[bytes]:
-        """Message and block opened, with the first token; token by token; both closed."""
-        first, *rest = (_delta(token) for token in answer.tokens)
-        return [_opening(answer) + first, *rest, _closing(answer)]
-
-    def whole(self, answer: Answer) -> Json:
-        """A ``message`` object."""
-        content: list[Json] = [{"type": "text", "text": "".join(answer.tokens)}]
-        return _message(answer, content, _reason(answer), len(answer.tokens))
+    _KINDS: ClassVar[dict[int, str]] = {
+        404: "not_found_error",
+        500: "api_error",
+        503: "overloaded_error",
+        529: "overloaded_error",
+    }
 
     def refusal(self, refusal: Refusal, request_id: str) -> Json:
         """An error object, which repeats the request's id."""
@@ -60,17 +76,80 @@ class Anthropic:
 
     def listing(self, models: Iterable[Model]) -> Json:
         """One page, which is all of it."""
-        names = [model.name for model in models]
         data = [
-            {"type": "model", "id": name, "display_name": name, "created_at": _EPOCH}
-            for name in names
+            {
+                "type": "model",
+                "id": model.name,
+                "display_name": f"{model.name}: {model.shows}",
+                "created_at": _EPOCH,
+            }
+            for model in models
         ]
-        return {"data": data, "has_more": False, "first_id": names[0], "last_id": names[-1]}
+        ids = [entry["id"] for entry in data]
+        return {"data": data, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}
+
+
+class CreateMessage(_Anthropic):
+    """``POST /v1/messages``."""
+
+    def read(self, asked: Asked) -> Prompt:
+        """Understand a request.
+
+        Of texts marked with ``cache_control``, those of the system prompt count as read from the
+        cache, the others as written to it.
+        """
+        request = decode(asked.body, _Request)
+        thinking = request.thinking is not None and request.thinking.type != "disabled"
+        contents = [message.content for message in request.messages]
+        return Prompt(
+            model=request.model,
+            stream=request.stream,
+            input_tokens=request.tokens,
+            max_tokens=request.max_tokens,
+            cached_tokens=_marked([request.system]),
+            written_tokens=_marked(contents),
+            reasoning_tokens=THOUGHTS if thinking else 0,
+        )
+
+    def parts(self, answer: Answer) -> list[bytes]:
+        """Message and block opened, with the first token; token by token; both closed."""
+        return framed(
+            _opening(answer), [_delta(token) for token in answer.tokens], _closing(answer)
+        )
+
+    def failure(self, answer: Answer, given: int) -> bytes:
+        """An ``error`` event."""
+        error = {"type": "overloaded_error", "message": FAILED}
+        return _named({"type": "error", "error": error})
+
+    def whole(self, answer: Answer) -> Body:
+        """A ``message`` object."""
+        content: list[Json] = [{"type": "text", "text": answer.text}]
+        return json_body(_message(answer, content, _reason(answer), _output(answer)))
+
+
+class CountTokens(_Anthropic):
+    """``POST /v1/messages/count_tokens``."""
+
+    def read(self, asked: Asked) -> Prompt:
+        """Understand a request."""
+        request = decode(asked.body, _CountRequest)
+        return Prompt(model=request.model, stream=False, input_tokens=request.tokens)
+
+    def whole(self, answer: Answer) -> Body:
+        """The count."""
+        return json_body({"input_tokens": answer.prompt.input_tokens})
+
+
+def _marked(contents: Iterable[str | list[Part] | None]) -> int:
+    """Tokens of the parts that are marked for the cache, without what comes with each message."""
+    parts = (part for content in contents if isinstance(content, list) for part in content)
+    return sum(-(-len(part.text) // 4) for part in parts if part.cache_control)
 
 
 def _opening(answer: Answer) -> bytes:
     # The real server tells one output token in advance; message_delta then overwrites it.
-    message = _message(answer, [], None, output_tokens=1)
+    message = _message(answer, [], None, {"output_tokens": 1})
     block = {"type": "text", "text": ""}
     return (
         _named({"type": "message_start", "message": message})
@@ -86,37 +165,49 @@ def _delta(token: str) -> bytes:
 
 def _closing(answer: Answer) -> bytes:
     delta = {"stop_reason": _reason(answer), "stop_sequence": None}
-    usage = {"output_tokens": len(answer.tokens)}
     return (
         _named({"type": "content_block_stop", "index": 0})
-        + _named({"type": "message_delta", "delta": delta, "usage": usage})
+        + _named({"type": "message_delta", "delta": delta, "usage": _output(answer)})
         + _named({"type": "message_stop"})
     )
 
 
-def _message(answer: Answer, content: list[Json], reason: str | None, output_tokens: int) -> Json:
+def _message(answer: Answer, content: list[Json], reason: str | None, output: Json) -> Json:
+    prompt = answer.prompt
+    uncached = prompt.input_tokens - prompt.cached_tokens - prompt.written_tokens
     return {
         "id": f"msg_{answer.id}",
         "type": "message",
         "role": "assistant",
-        "model": answer.prompt.model,
+        "model": prompt.model,
         "content": content,
         "stop_reason": reason,
         "stop_sequence": None,
         "usage": {
-            "input_tokens": answer.prompt.input_tokens,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
-            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
-            "output_tokens": output_tokens,
+            "input_tokens": uncached,
+            "cache_creation_input_tokens": prompt.written_tokens,
+            "cache_read_input_tokens": prompt.cached_tokens,
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": prompt.written_tokens,
+                "ephemeral_1h_input_tokens": 0,
+            },
+            **output,
             "service_tier": "standard",
         },
     }
 
 
+def _output(answer: Answer) -> Json:
+    """The members of usage that tell of the answer; of its thoughts only if there were any."""
+    output: Json = {"output_tokens": answer.output_tokens}
+    if answer.reasoning_tokens:
+        output["output_tokens_details"] = {"thinking_tokens": answer.reasoning_tokens}
+    return output
+
+
 def _named(data: Json) -> bytes:
     """An event under its type's name: Anthropic's SDKs drop events without an ``event:`` line."""
-    return f"event: {data['type']}\n".encode() + event(data)
+    return event(data, str(data["type"]))
 
 
 def _reason(answer: Answer) -> str:

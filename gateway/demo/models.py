@@ -1,14 +1,16 @@
-"""The simulated models: what each does, what they all say, and how their tokens are counted.
+"""The simulated models: what each of them shows, and what they all say.
 
-Pure data and pure functions; `dialects` puts an answer into a provider's shape, and `timeline` says
-when each part of it is due.
+`MODELS` is the table of everything that can go wrong, one row a misbehaviour.  `script` turns a row
+into what is done on the wire, in whatever dialect was asked; docs/demo.rst tells what becomes of it
+behind the gateway.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 #: What every model answers, whatever it was asked.
@@ -19,56 +21,70 @@ TEXT: Final = (
     " the line, and whoever carries it owes you an error."
 )
 
+#: One token of two megabytes, as no model has it: events with images in them are as long.
+LONG: Final = " and so on" * (2 * 1024 * 1024 // 10)
+
+
+class End(Enum):
+    """What happens once a model has said as much of its answer as it does."""
+
+    FINISH = "the body ends as HTTP wants it"
+    FAIL = "the provider's own error follows, then the body ends"
+    CLOSE = "the connection is closed in the middle of the body"
+    RESET = "the connection is reset"
+    GARBLE = "what follows is no chunk"
+    HOLD = "nothing more comes, and nothing ends"
+
+
+class Instead(Enum):
+    """What some models answer instead."""
+
+    ERROR = "the dialect's error for a fault of the server's own, 500"
+    OVERLOADED = "the dialect's error for an overloaded server, with Retry-After"
+    HTML = "the page of a proxy that does not know the dialect, 502"
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
     """One simulated model and its temper."""
 
     name: str
+    shows: str  #: what happens, for the list of models
     silence: float = 0.15  #: seconds from the request to the response's head and first token
     pace: float = 0.025  #: seconds from one token to the next
-    cut: float | None = None  #: the share of the answer after which the connection breaks
+    pause: float = 0.0  #: seconds of silence more, three times in an answer
+    share: float = 1.0  #: how much of the answer is said before the end
+    end: End = End.FINISH
+    instead: Instead | None = None
+    streams: bool = True  #: whether it streams where a stream is asked for
+    limit: int | None = None  #: tokens after which it stops, whatever the request allows
+    long: bool = False  #: whether one token is `LONG`
 
+
+_MIDDLE: Final = 0.4
 
 #: Every model there is, by name.
 MODELS: Final = {
     model.name: model
     for model in (
-        Model("demo"),
-        Model("demo-slow-start", silence=6.0),
-        Model("demo-cut", cut=0.4),
+        Model("demo", "answers as it should"),
+        Model("demo-slow-start", "thinks for six seconds before it begins", silence=6.0),
+        Model("demo-slow", "falls silent for five seconds, three times", pause=5.0),
+        Model("demo-silent", "begins, and then says nothing, for ever", share=0.0, end=End.HOLD),
+        Model("demo-cut", "breaks off in the middle: closed", share=_MIDDLE, end=End.CLOSE),
+        Model("demo-reset", "breaks off in the middle: reset", share=_MIDDLE, end=End.RESET),
+        Model("demo-early-eof", "ends in the middle, as if it were whole", share=_MIDDLE),
+        Model("demo-bad-chunk", "sends a malformed chunk", share=_MIDDLE, end=End.GARBLE),
+        Model("demo-error-event", "fails in the middle, and says so", share=_MIDDLE, end=End.FAIL),
+        Model("demo-error-500", "answers with an error, status 500", instead=Instead.ERROR),
+        Model("demo-overloaded", "is overloaded: Retry-After", instead=Instead.OVERLOADED),
+        Model("demo-html", "answers with an HTML page, status 502", instead=Instead.HTML),
+        Model("demo-json", "answers in one piece though a stream was asked for", streams=False),
+        Model("demo-empty", "answers 200 with an empty body", share=0.0),
+        Model("demo-incomplete", "stops at a limit of twenty tokens", limit=20),
+        Model("demo-long-event", "says one token of two megabytes", long=True),
     )
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What a request asked for, in one form for every dialect."""
-
-    model: str
-    stream: bool
-    input_tokens: int
-    max_tokens: int | None = None
-    include_usage: bool = True  #: whether a stream is to tell its usage
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is going to be said, before it has any dialect's shape."""
-
-    id: str  #: unique; a dialect puts its own prefix in front
-    created: int  #: seconds since the epoch
-    prompt: Prompt
-    tokens: tuple[str, ...]
-    shortened: bool  #: `Prompt.max_tokens` ended it, not the text
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Something to do `after` so many seconds from the step before: to say it, or to break off."""
-
-    after: float
-    say: bytes | None  #: None: the connection is cut
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -85,25 +101,9 @@ def count_input(texts: Iterable[str]) -> int:
     return sum(-(-len(text) // 4) + 4 for text in texts)
 
 
-def answer(prompt: Prompt, id: str, created: int) -> Answer:
-    """The answer to `prompt`: the fixed text, or as much of it as the prompt allows."""
-    tokens = split(TEXT)
-    allowed = tokens[: prompt.max_tokens]
-    return Answer(id, created, prompt, allowed, shortened=len(allowed) < len(tokens))
+def cached(tokens: int) -> int:
+    """How many tokens of a prompt come from a cache that the client did not ask for.
 
-
-def stream_timeline(model: Model, parts: Sequence[bytes]) -> Iterator[Step]:
-    """When each part of a streamed answer is due: the first after the silence, the rest at pace."""
-    spoken = len(parts) if model.cut is None else max(1, int(len(parts) * model.cut))
-    for index, part in enumerate(parts[:spoken]):
-        yield Step(model.pace if index else model.silence, part)
-    if spoken < len(parts):
-        yield Step(model.pace, None)
-
-
-def body_timeline(model: Model, tokens: int, body: bytes) -> Iterator[Step]:
-    """When a whole answer is due: once it would have been streamed, all at once."""
-    share = 1.0 if model.cut is None else model.cut
-    yield Step(model.silence + model.pace * tokens * share, body[: int(len(body) * share)])
-    if share < 1.0:
-        yield Step(model.pace, None)
+    As OpenAI's guide "Prompt caching" has it: from 1024 tokens on, in steps of 128.
+    """
+    return tokens // 128 * 128 if tokens >= 1024 else 0

@@ -1,122 +1,14 @@
-"""The simulated provider: the real channel of twisted.web, a transport in memory and a fake clock.
-
-The last tests ask it over a real socket with the vendors' own SDKs, which are the best judges of
-the shapes.
-"""
+"""The simulated provider's chat completions and messages, its pace, its errors and its lists."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, cast
-
-import anthropic
-import openai
 import pytest
-from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionDone
-from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
-from twisted.internet.threads import deferToThread
-from twisted.python.failure import Failure
 
-from gateway.demo import demo_site
-from gateway.demo.models import MODELS, TEXT, count_input, split
+from gateway.demo.models import MODELS, TEXT, count_input
 
-CHAT = "/v1/chat/completions"
-MESSAGES = "/v1/messages"
-PROMPT: dict[str, Any] = {"messages": [{"role": "user", "content": "hello"}]}
-TOKENS = split(TEXT)
+from .client import CHAT, MESSAGES, PROMPT, TOKENS, Answer, Client
 
-
-@dataclass(frozen=True)
-class Answer:
-    """A response as it stood on the transport when it was looked at."""
-
-    status: int
-    fields: dict[str, str]
-    body: bytes
-    whole: bool  #: the framing says that the body has ended
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON."""
-        return json.loads(self.body)
-
-    @property
-    def events(self) -> list[tuple[str | None, Any]]:
-        """Name and data of each event; data that is not JSON as it stands."""
-        found: list[tuple[str | None, Any]] = []
-        for block in self.body.decode().split("\n\n")[:-1]:
-            fields = dict(line.split(": ", 1) for line in block.split("\n"))
-            data = fields["data"]
-            found.append((fields.get("event"), json.loads(data) if data[0] == "{" else data))
-        return found
-
-
-class Client:
-    """A client on a connection of its own to a provider of its own."""
-
-    def __init__(self) -> None:
-        self.clock = Clock()
-        self.transport = StringTransport()
-        self._channel = demo_site(self.clock).buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
-        self._channel.makeConnection(self.transport)
-
-    def ask(
-        self, path: str, content: object = None, *, method: str | None = None, **fields: str
-    ) -> None:
-        """Send a request: a GET, or a POST if there is content."""
-        body = content if isinstance(content, bytes) else json.dumps(content).encode()
-        if content is None:
-            body = b""
-        method = method or ("POST" if body else "GET")
-        lines = [f"{method} {path} HTTP/1.1", "Host: demo", f"Content-Length: {len(body)}"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
-        self._channel.dataReceived("\r\n".join([*lines, "", ""]).encode() + body)
-
-    def answer(self) -> Answer:
-        """What has come back so far."""
-        head, _, body = self.transport.value().partition(b"\r\n\r\n")
-        first, *lines = head.decode().split("\r\n")
-        fields = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-        if fields.get("transfer-encoding") == "chunked":
-            return Answer(int(first.split()[1]), fields, *_unchunked(body))
-        whole = len(body) == int(fields["content-length"])
-        return Answer(int(first.split()[1]), fields, body, whole)
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass, from one call that is due to the next."""
-        end = self.clock.seconds() + seconds
-        while due := [t for call in self.clock.getDelayedCalls() if (t := call.getTime()) <= end]:
-            self.clock.advance(min(due) - self.clock.seconds())
-        self.clock.advance(end - self.clock.seconds())
-
-    def leave(self) -> None:
-        """Close the connection from the client's side."""
-        self._channel.connectionLost(Failure(ConnectionDone()))
-
-
-def _unchunked(body: bytes) -> tuple[bytes, bool]:
-    """The content of a chunked body, and whether its last chunk was there."""
-    content = b""
-    while body:
-        size, _, body = body.partition(b"\r\n")
-        if size == b"0":
-            return content, body == b"\r\n"
-        content += body[: int(size, 16)]
-        body = body[int(size, 16) + 2 :]
-    return content, False
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    """A client that leaves at the end; whatever it did, no timer may be left then."""
-    client = Client()
-    yield client
-    client.leave()
-    assert client.clock.getDelayedCalls() == []
+SHOWN = [model.shows for model in MODELS.values()]
 
 
 def ask_whole(client: Client, path: str, **content: object) -> Answer:
@@ -243,36 +135,6 @@ def test_the_first_token_comes_after_the_silence_and_the_rest_at_pace(client: Cl
     assert len(client.answer().events) == 2 + 40
 
 
-def test_a_slow_start_is_silent_before_its_head_and_then_like_the_others(client: Client) -> None:
-    client.ask(CHAT, {"model": "demo-slow-start", "stream": True, **PROMPT})
-    client.wait(5.9)
-    assert client.transport.value() == b""
-    client.wait(2.5)
-    assert client.answer().whole
-
-
-@pytest.mark.parametrize("path", [CHAT, MESSAGES])
-def test_a_cut_stream_breaks_off_after_some_tokens_without_an_end(
-    client: Client, path: str
-) -> None:
-    client.ask(path, {"model": "demo-cut", "stream": True, "max_tokens": 1000, **PROMPT})
-    client.wait(3)
-    answer = client.answer()
-    assert client.transport.disconnected
-    assert not answer.whole
-    assert 10 < len(answer.events) < len(TOKENS)
-    assert b"[DONE]" not in answer.body
-    assert b"message_stop" not in answer.body
-
-
-def test_a_cut_body_breaks_off_before_its_length(client: Client) -> None:
-    client.ask(CHAT, {"model": "demo-cut", **PROMPT})
-    client.wait(3)
-    answer = client.answer()
-    assert client.transport.disconnected
-    assert 0 < len(answer.body) < int(answer.fields["content-length"])
-
-
 def test_a_client_that_leaves_stops_the_timers() -> None:
     client = Client()
     client.ask(CHAT, {"model": "demo", "stream": True, **PROMPT})
@@ -296,6 +158,7 @@ def test_models_are_listed_as_openai_lists_them(client: Client) -> None:
     assert listing["object"] == "list"
     assert [model["id"] for model in listing["data"]] == list(MODELS)
     assert {model["object"] for model in listing["data"]} == {"model"}
+    assert [model["description"] for model in listing["data"]] == SHOWN
 
 
 def test_models_are_listed_as_anthropic_lists_them_to_those_who_name_its_version(
@@ -305,12 +168,27 @@ def test_models_are_listed_as_anthropic_lists_them_to_those_who_name_its_version
     listing = client.answer().json
     assert [model["id"] for model in listing["data"]] == list(MODELS)
     assert {model["type"] for model in listing["data"]} == {"model"}
+    shown = [model["display_name"].partition(": ")[2] for model in listing["data"]]
+    assert shown == SHOWN
     assert (listing["has_more"], listing["first_id"]) == (False, "demo")
+
+
+def test_models_are_listed_as_gemini_lists_them(client: Client) -> None:
+    client.ask("/v1beta/models")
+    models = client.answer().json["models"]
+    assert [model["name"] for model in models] == [f"models/{name}" for name in MODELS]
+    assert [model["description"] for model in models] == SHOWN
+
+
+def test_models_are_listed_as_ollama_lists_them(client: Client) -> None:
+    client.ask("/api/tags")
+    models = client.answer().json["models"]
+    assert [model["model"] for model in models] == list(MODELS)
 
 
 #: Requests that are refused: what differs from a good one, the status, and what the error names.
 REFUSED = [
-    ({"model": "gpt-none"}, 404, "demo, demo-slow-start, demo-cut"),
+    ({"model": "gpt-none"}, 404, ", ".join(MODELS)),
     ({"model": None}, 400, "model"),
     ({"messages": []}, 400, "messages"),
     ({"messages": "hello"}, 400, "messages"),
@@ -382,44 +260,3 @@ def test_a_wrong_method_is_a_405_that_names_the_right_one(client: Client) -> Non
     client.ask(CHAT, method="GET")
     answer = client.answer()
     assert (answer.status, answer.fields["allow"]) == (405, "POST")
-
-
-def _ask_openai(root: str) -> tuple[str, str | None]:
-    """What OpenAI's SDK makes of a stream of five tokens: its text and why it ended."""
-    with openai.OpenAI(base_url=f"{root}/v1", api_key="none", max_retries=0) as sdk:
-        chunks = sdk.chat.completions.create(
-            model="demo",
-            stream=True,
-            max_tokens=5,
-            messages=[{"role": "user", "content": "hello"}],
-        )
-        choices = [chunk.choices[0] for chunk in chunks]
-    return "".join(c.delta.content or "" for c in choices), choices[-1].finish_reason
-
-
-def _ask_anthropic(root: str) -> tuple[str, str | None]:
-    """What Anthropic's SDK makes of a stream of five tokens: its text and why it ended."""
-    with (
-        anthropic.Anthropic(base_url=root, api_key="none", max_retries=0) as sdk,
-        sdk.messages.stream(
-            model="demo", max_tokens=5, messages=[{"role": "user", "content": "hello"}]
-        ) as stream,
-    ):
-        return stream.get_final_text(), stream.get_final_message().stop_reason
-
-
-@pytest.mark.parametrize(
-    ("ask", "reason"), [(_ask_openai, "length"), (_ask_anthropic, "max_tokens")]
-)
-async def test_the_vendors_sdk_understands_a_stream(
-    ask: Callable[[str], tuple[str, str | None]], reason: str
-) -> None:
-    from twisted.internet import reactor
-
-    internet = cast(Any, reactor)
-    port = internet.listenTCP(0, demo_site(internet), interface="127.0.0.1")
-    try:
-        heard = await deferToThread(ask, f"http://127.0.0.1:{port.getHost().port}")
-    finally:
-        await port.stopListening()
-    assert heard == ("I am a simulated model", reason)

@@ -83,8 +83,8 @@ path = /v1beta/* /v1/models/*:*
 upstream = gemini
 """
 
-#: The simulated provider thinks for seconds, not minutes: keepalives have to be seen within them, and
-#: so has what ends a stream that stays silent.
+#: The simulated provider thinks for seconds, not minutes: keepalives have to be seen within them,
+#: and so has what ends a stream that stays silent.
 _DEMO_POLICY = {
     "keepalive_after": 2.0,
     "keepalive_interval": 2.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
@@ -58,6 +59,12 @@ class Endpoints:
             ("/api/generate", "POST", ollama.Generate()),
             ("/api/embed", "POST", ollama.Embed()),
         )
+        #: Fields by which clients tell where paths do not.
+        self._fields: tuple[tuple[str, Dialect], ...] = (
+            ("anthropic-version", self._anthropic),
+            ("x-goog-api-key", self._gemini),
+            ("x-goog-api-client", self._gemini),
+        )
         #: Where models are listed; /v1/models as the client speaks.
         self._lists: dict[str, Dialect | None] = {
             "/v1/models": None,
@@ -69,16 +76,13 @@ class Endpoints:
             for path, method, dialect in self._table
         ]
 
-    def find(self, path: str, *, anthropic: bool) -> Found:
-        """What answers at a raw path.
+    def find(self, path: str, has: Callable[[str], bool]) -> Found:
+        """What answers at a raw path; `has` tells whether the request has a field of that name.
 
-        `anthropic`: the client names a version of Anthropic's API.  Raises `Refusal` where nothing
-        answers, after which `speaker` says in whose words.
+        Raises `Refusal` where nothing answers, after which `speaker` says in whose words.
         """
         if path in self._lists:
-            return Found(
-                self._lists[path] or self.speaker(path, anthropic=anthropic), "GET", lists=True
-            )
+            return Found(self._lists[path] or self.speaker(path, has), "GET", lists=True)
         plain = _VERSION.sub("/v1beta", unquote(path))
         for pattern, method, dialect in self._patterns:
             if match := pattern.fullmatch(plain):
@@ -86,10 +90,10 @@ class Endpoints:
         known = ", ".join([*(path for path, _, _ in self._table), *self._lists])
         raise Refusal(404, f"The simulated provider has no such path; it has {known}.")
 
-    def speaker(self, path: str, *, anthropic: bool) -> Dialect:
+    def speaker(self, path: str, has: Callable[[str], bool]) -> Dialect:
         """Whose errors a client expects at a path that is not known."""
         if path.startswith("/api/"):
             return self._ollama
         if path.startswith("/v1beta/"):
             return self._gemini
-        return self._anthropic if anthropic else self._openai
+        return next((dialect for name, dialect in self._fields if has(name)), self._openai)

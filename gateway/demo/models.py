@@ -79,7 +79,9 @@ MODELS: Final = {
         Model("demo-error-500", "answers with an error, status 500", instead=Instead.ERROR),
         Model("demo-overloaded", "is overloaded: Retry-After", instead=Instead.OVERLOADED),
         Model("demo-html", "answers with an HTML page, status 502", instead=Instead.HTML),
-        Model("demo-json", "answers in one piece though a stream was asked for", streams=False),
+        Model(
+            "demo-json", "answers in one piece, asked to stream or not", pace=0.005, streams=False
+        ),
         Model("demo-empty", "answers 200 with an empty body", share=0.0),
         Model("demo-incomplete", "stops at a limit of twenty tokens", limit=20),
         Model("demo-long-event", "says one token of two megabytes", long=True),

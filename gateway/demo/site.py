@@ -62,11 +62,11 @@ class _Provider(Resource):
     def render(self, request: Request) -> int:
         """Answer or refuse; the response is always written later or by hand."""
         path = request.path.decode("latin-1")
-        by_version = request.requestHeaders.hasHeader("anthropic-version")
+        has = request.requestHeaders.hasHeader
         try:
-            found = self._endpoints.find(path, anthropic=by_version)
+            found = self._endpoints.find(path, has)
         except Refusal as refusal:
-            speaker = self._endpoints.speaker(path, anthropic=by_version)
+            speaker = self._endpoints.speaker(path, has)
             _refuse(request, speaker, refusal, _identify(request, speaker))
             return NOT_DONE_YET
         request_id = _identify(request, found.dialect)

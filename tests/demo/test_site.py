@@ -173,8 +173,13 @@ def test_models_are_listed_as_anthropic_lists_them_to_those_who_name_its_version
     assert (listing["has_more"], listing["first_id"]) == (False, "demo")
 
 
-def test_models_are_listed_as_gemini_lists_them(client: Client) -> None:
-    client.ask("/v1beta/models")
+@pytest.mark.parametrize(
+    ("path", "fields"), [("/v1beta/models", {}), ("/v1/models", {"x_goog_api_key": "none"})]
+)
+def test_models_are_listed_as_gemini_lists_them_there_or_to_its_clients(
+    client: Client, path: str, fields: dict[str, str]
+) -> None:
+    client.ask(path, **fields)
     models = client.answer().json["models"]
     assert [model["name"] for model in models] == [f"models/{name}" for name in MODELS]
     assert [model["description"] for model in models] == SHOWN

@@ -1,0 +1,19 @@
+"""What docs/demo.rst says of the models is what `MODELS` says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gateway.demo.models import MODELS
+
+PAGE = Path(__file__).parents[2] / "docs" / "demo.rst"
+
+
+def test_the_page_has_every_model_in_order_with_what_it_does() -> None:
+    rows = re.findall(
+        r"^   \* - ``(demo[a-z0-9-]*)``\n     - (.*)$",
+        PAGE.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert rows == [(model.name, model.shows) for model in MODELS.values()]

@@ -23,6 +23,9 @@ Json = dict[str, object]
 
 EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 
+#: How many numbers may be in the vectors of an answer: some megabytes of text.
+_MOST_NUMBERS: Final = 200_000
+
 #: What is said of a failure in the middle of an answer.
 FAILED: Final = "The simulated provider failed in the middle of its answer, as this model does."
 
@@ -150,6 +153,16 @@ def decode(body: bytes, shape: type[_Shape]) -> _Shape:
         raise Refusal(400, f"Invalid request body: {error}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refusal(400, f"The request body is not valid JSON: {error}.") from error
+    except RecursionError as error:
+        raise Refusal(400, "The request body is nested too deeply.") from error
+
+
+def for_vectors(prompt: Prompt) -> Prompt:
+    """A prompt for vectors; raises `Refusal` if they were more than is answered at once."""
+    if prompt.count * prompt.dimensions > _MOST_NUMBERS:
+        message = f"All vectors together may have {_MOST_NUMBERS} dimensions; ask for less."
+        raise Refusal(400, message, param="input")
+    return prompt
 
 
 def text_of(content: str | list[Part] | None) -> str:

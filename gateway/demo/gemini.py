@@ -25,6 +25,7 @@ from .dialect import (
     Part,
     Refusal,
     decode,
+    for_vectors,
     json_body,
     text_of,
 )
@@ -170,18 +171,20 @@ class Embed(_Gemini):
         self._batch = batch
 
     def read(self, asked: Asked) -> Prompt:
-        """Understand a request; a batch has vectors of the length that its first one asks for."""
+        """Understand a request; all vectors of a batch are as long as the longest asked for."""
         if self._batch:
             requests = decode(asked.body, _BatchRequest).requests
         else:
             requests = [decode(asked.body, _EmbedRequest)]
         sizes = [request.output_dimensionality or 16 for request in requests]
-        return Prompt(
-            model=asked.name,
-            stream=False,
-            input_tokens=count_input(text_of(request.content.parts) for request in requests),
-            count=len(requests),
-            dimensions=min(max(sizes, default=16), 4096),
+        return for_vectors(
+            Prompt(
+                model=asked.name,
+                stream=False,
+                input_tokens=count_input(text_of(request.content.parts) for request in requests),
+                count=len(requests),
+                dimensions=max(sizes, default=16),
+            )
         )
 
     def whole(self, answer: Answer) -> Body:

@@ -23,11 +23,13 @@ from .dialect import (
     Messages,
     Refusal,
     decode,
+    for_vectors,
     json_body,
     texts,
 )
 from .models import Model, count_input
 
+_WINDOW = 4096  # tokens of context
 _SECOND = 1_000_000_000  # in nanoseconds, which durations are told in
 
 
@@ -135,8 +137,9 @@ class Generate(Chat):
         return {"response": text}
 
     def extra(self, answer: Answer) -> Json:
-        """The context, in tokens, with which a client goes on."""
-        return {"context": list(range(answer.prompt.input_tokens + len(answer.tokens)))}
+        """The context, in tokens, with which a client goes on; no more than a window has room for."""
+        tokens = answer.prompt.input_tokens + len(answer.tokens)
+        return {"context": list(range(min(tokens, _WINDOW)))}
 
 
 class Embed(_Ollama):
@@ -146,12 +149,14 @@ class Embed(_Ollama):
         """Understand a request."""
         request = decode(asked.body, _EmbedRequest)
         inputs = [request.input] if isinstance(request.input, str) else request.input
-        return Prompt(
-            model=_plain(request.model),
-            stream=False,
-            input_tokens=count_input(inputs),
-            count=len(inputs),
-            dimensions=min(request.dimensions or 16, 4096),
+        return for_vectors(
+            Prompt(
+                model=_plain(request.model),
+                stream=False,
+                input_tokens=count_input(inputs),
+                count=len(inputs),
+                dimensions=request.dimensions or 16,
+            )
         )
 
     def whole(self, answer: Answer) -> Body:

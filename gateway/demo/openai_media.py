@@ -11,7 +11,7 @@ import msgspec
 
 from . import samples
 from .answers import Answer, Prompt
-from .dialect import EVENT_STREAM, Asked, Body, Json, decode, event, json_body
+from .dialect import EVENT_STREAM, Asked, Body, Json, Limit, decode, event, for_vectors, json_body
 from .forms import Form, read_form
 from .models import count_input
 from .openai import OpenAI, input_usage, server_error
@@ -26,7 +26,7 @@ class _EmbeddingsRequest(msgspec.Struct):
     model: str
     input: str | list[str | int | list[int]]
     encoding_format: str = "float"
-    dimensions: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 16
+    dimensions: Limit = 16
 
 
 class Embeddings(OpenAI):
@@ -38,13 +38,15 @@ class Embeddings(OpenAI):
         several = isinstance(request.input, list) and not any(
             isinstance(item, int) for item in request.input
         )
-        return Prompt(
-            model=request.model,
-            stream=False,
-            input_tokens=count_texts(request.input),
-            form=request.encoding_format,
-            count=len(request.input) if several else 1,
-            dimensions=request.dimensions,
+        return for_vectors(
+            Prompt(
+                model=request.model,
+                stream=False,
+                input_tokens=count_texts(request.input),
+                form=request.encoding_format,
+                count=len(request.input) if several else 1,
+                dimensions=request.dimensions,
+            )
         )
 
     def whole(self, answer: Answer) -> Body:

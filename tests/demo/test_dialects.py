@@ -243,6 +243,31 @@ def test_embeddings_are_floats_or_base64_of_floats_as_asked(client: Client) -> N
     assert base64.b64decode(packed["data"][0]["embedding"]) == b"\0\0\0\x3f" * 4
 
 
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/v1/embeddings", {**MODEL, "input": ["a"] * 50, "dimensions": 4001}),
+        (
+            "/v1beta/models/demo:batchEmbedContents",
+            {"requests": [{"content": {"parts": []}, "outputDimensionality": 4001}] * 50},
+        ),
+        ("/api/embed", {**MODEL, "input": ["a"] * 50, "dimensions": 4001}),
+    ],
+)
+def test_more_vectors_than_a_few_megabytes_are_refused(
+    client: Client, path: str, content: object
+) -> None:
+    answer = ask(client, path, content)
+    assert answer.status == 400
+    assert "All vectors together" in answer.body.decode()
+
+
+def test_the_context_of_a_long_prompt_is_no_longer_than_a_window(client: Client) -> None:
+    asked = {**MODEL, "prompt": "1234" * 5000, "stream": False}
+    answer = ask(client, "/api/generate", asked).json
+    assert (answer["prompt_eval_count"], len(answer["context"])) == (5004, 4096)
+
+
 def test_images_on_the_way_are_numbered_and_come_before_the_whole_ones(client: Client) -> None:
     asked = {**MODEL, "prompt": "hello", "stream": True, "n": 2, "partial_images": 2}
     events = ask(client, "/v1/images/generations", asked).events

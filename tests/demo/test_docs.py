@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from gateway.config import builtin, with_demo
 from gateway.demo.models import MODELS
 
 PAGE = Path(__file__).parents[2] / "docs" / "demo.rst"
@@ -17,3 +18,9 @@ def test_the_page_has_every_model_in_order_with_what_it_does() -> None:
         re.MULTILINE,
     )
     assert rows == [(model.name, model.shows) for model in MODELS.values()]
+
+
+def test_a_silence_ends_a_stream_after_as_long_as_the_page_says_unless_told_otherwise() -> None:
+    *_, route = with_demo(builtin({"HOME": "/nowhere"}), 1).routes
+    assert f"a silence of {route.idle_timeout:g} s ends a stream" in PAGE.read_text("utf-8")
+    assert route.first_event_timeout == route.idle_timeout

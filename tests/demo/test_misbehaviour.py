@@ -280,3 +280,16 @@ def test_sound_that_fails_just_ends(client: Client) -> None:
     answer = client.answer()
     assert answer.whole
     assert 0 < len(answer.body) < 1200 * len(TOKENS)
+
+
+def test_an_answer_of_one_event_breaks_before_it(client: Client) -> None:
+    asked = {"model": "demo-early-eof", "prompt": "hello", "stream": True}
+    client.ask("/v1/images/generations", asked)
+    client.wait(5)
+    assert (client.answer().body, client.answer().whole) == (b"", True)
+
+
+def test_the_events_of_a_failed_response_are_numbered_to_the_end(client: Client) -> None:
+    events = ask(client, "demo-error-event", "/v1/responses").events
+    assert [name for name, _ in events[-2:]] == ["error", "response.failed"]
+    assert [data["sequence_number"] for _, data in events] == list(range(len(events)))

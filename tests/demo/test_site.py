@@ -245,7 +245,9 @@ def test_a_missing_field_is_named(
     assert f"missing required field `{missing}`" in answer.json["error"]["message"]
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"model": "\xff"}', b"\x00"])
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b'{"model": "\xff"}', b"\x00", b'{"a":' + b"[" * 9999]
+)
 @pytest.mark.parametrize("path", [CHAT, MESSAGES])
 def test_a_body_that_is_no_json_object_is_a_400(client: Client, path: str, body: bytes) -> None:
     client.ask(path, body)

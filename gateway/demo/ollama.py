@@ -137,7 +137,7 @@ class Generate(Chat):
         return {"response": text}
 
     def extra(self, answer: Answer) -> Json:
-        """The context, in tokens, with which a client goes on; no more than a window has room for."""
+        """The context, in tokens, with which a client goes on; no longer than a window."""
         tokens = answer.prompt.input_tokens + len(answer.tokens)
         return {"context": list(range(min(tokens, _WINDOW)))}
 

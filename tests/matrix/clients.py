@@ -65,15 +65,15 @@ class _OpenAI(Errors):
         b'"code":"rate_limit_exceeded"}}'
     )
 
-    def read(self, body: bytes) -> Words:
+    def read(self, body: bytes, *more: str) -> Words:
         error = _members(
-            _members(json.loads(body), "error")["error"], "message", "type", "param", "code"
+            _members(json.loads(body), "error")["error"], "message", "type", "param", "code", *more
         )
         assert error["param"] is None
-        return Words(error["message"], error["type"], error["code"])
+        return Words(error["message"], error["type"], error["code"], error.get("status"))
 
     def read_stream(self, tail: bytes, passed: Sequence[bytes]) -> Words:
-        return self.read(_only_event(tail))
+        return self.read(_only_event(tail), "status")
 
 
 class _Responses(_OpenAI):
@@ -93,7 +93,7 @@ class _Responses(_OpenAI):
         nested, codex = error["error"], failed["response"]["error"]
         assert nested["message"] == error["message"] == codex["message"]
         assert nested["code"] == error["code"] == codex["code"]
-        return Words(nested["message"], nested["type"], nested["code"])
+        return Words(nested["message"], nested["type"], nested["code"], nested["status"])
 
 
 class _Anthropic(Errors):
@@ -104,14 +104,14 @@ class _Anthropic(Errors):
         b'"request_id":"req_7"}'
     )
 
-    def read(self, body: bytes) -> Words:
+    def read(self, body: bytes, *more: str) -> Words:
         whole = _members(json.loads(body), "type", "error")
-        error = _members(whole["error"], "type", "message")
+        error = _members(whole["error"], "type", "message", *more)
         assert whole["type"] == "error"
-        return Words(error["message"], error["type"])
+        return Words(error["message"], error["type"], status=error.get("status"))
 
     def read_stream(self, tail: bytes, passed: Sequence[bytes]) -> Words:
-        return self.read(_only_event(tail, b"error"))
+        return self.read(_only_event(tail, b"error"), "status")
 
 
 class _Gemini(Errors):

@@ -12,7 +12,7 @@ from typing import Final
 
 from twisted.internet.address import IPv4Address, IPv6Address
 
-from .config.model import Client, Proxy
+from .config.model import Client, Family, Proxy
 from .credentials import (
     CARRIERS,
     Clients,
@@ -71,10 +71,10 @@ class Callers:
         """Whether a request has passed this instance before: its configuration makes a loop."""
         return is_loop(fields, self.pseudonym)
 
-    def identify(self, request: Request) -> Caller:
-        """The caller.  Raises `NotServed`."""
+    def identify(self, request: Request, family: Family) -> Caller:
+        """The caller of a request to an upstream of `family`.  Raises `NotServed`."""
         fields = request.head.fields
-        credentials = credentials_in(fields, request.head.target)
+        credentials = credentials_in(fields, request.head.target, family)
         secure = request.isSecure()  # type: ignore[no-untyped-call]
         scheme = b"https" if secure else b"http"
         origin = origin_of(_peer(request), fields, scheme, self._trusted)

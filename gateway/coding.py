@@ -35,6 +35,10 @@ class _Decompressor(Protocol):
     def eof(self) -> bool:
         """Whether the coded data has come to its end."""
 
+    @property
+    def unused_data(self) -> bytes:
+        """What was given behind that end."""
+
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """At most `max_length` bytes of what `data` and what was kept stand for."""
 
@@ -49,6 +53,11 @@ class _Zlib:
     def eof(self) -> bool:
         """See `_Decompressor`."""
         return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        """See `_Decompressor`."""
+        return self._inner.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """See `_Decompressor`."""
@@ -86,6 +95,8 @@ def decoded(body: Iterable[bytes], codings: list[bytes], limit: int) -> bytes:
     size = 0
     for chunk in body:
         data = chunk
+        if decompressor.eof and data:
+            raise CodingError("something follows the end of what is compressed")
         while True:
             try:
                 piece = decompressor.decompress(data, _STEP)
@@ -98,6 +109,8 @@ def decoded(body: Iterable[bytes], codings: list[bytes], limit: int) -> bytes:
                 raise TooLarge(f"the body decodes to more than {limit} bytes")
             if len(piece) < _STEP or decompressor.eof:
                 break
+    if decompressor.unused_data:
+        raise CodingError("something follows the end of what is compressed")
     if not decompressor.eof:
         raise CodingError(f"the body is not whole {codings[0].decode('ascii')}")
     return b"".join(pieces)

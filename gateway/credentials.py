@@ -27,11 +27,11 @@ _AUTHORIZATION: Final = b"authorization"
 CARRIERS: Final = (_AUTHORIZATION, b"x-api-key", b"x-goog-api-key", b"api-key")
 
 #: The carriers that an API reads (vendors' API references); of the others it is not known.
-_READ_BY: Final[Mapping[Family, frozenset[bytes]]] = {
-    Family.ANTHROPIC: frozenset({b"x-api-key", _AUTHORIZATION}),
-    Family.OPENAI: frozenset({_AUTHORIZATION, b"api-key"}),
-    Family.OLLAMA: frozenset({_AUTHORIZATION}),
-    Family.GEMINI: frozenset({b"x-goog-api-key", _AUTHORIZATION}),
+_READ_BY: Final[Mapping[Family, tuple[bytes, ...]]] = {
+    Family.ANTHROPIC: (b"x-api-key", _AUTHORIZATION),
+    Family.OPENAI: (_AUTHORIZATION, b"api-key"),
+    Family.OLLAMA: (_AUTHORIZATION,),
+    Family.GEMINI: (b"x-goog-api-key", _AUTHORIZATION),
 }
 #: The families that read ``?key=``, or of which it is not known.
 _READS_QUERY: Final = frozenset({Family.GEMINI, Family.GENERIC, Family.BEDROCK})
@@ -59,15 +59,17 @@ def credential_of(fields: Fields, target: bytes) -> bytes | None:
     return found[0] if found else None
 
 
-def credentials_in(fields: Fields, target: bytes) -> tuple[bytes, ...]:
-    """Every credential of a request, each once, those in fields first.
+def credentials_in(
+    fields: Fields, target: bytes, family: Family = Family.GENERIC
+) -> tuple[bytes, ...]:
+    """Every credential of a request, each once: those first that an API of `family` reads first.
 
     A token is the same in every carrier: ``Authorization`` without ``Bearer`` (RFC 6750, 2.1; some
     clients leave the word out), ``?key=`` percent-decoded.  Credentials of other schemes, such as
     Basic, stand for themselves and keep the scheme's name, so that none is ever taken for a token.
     """
     found: dict[bytes, None] = {}  # for its order
-    for name in CARRIERS:
+    for name in (*_READ_BY.get(family, ()), *CARRIERS):
         for value in fields.get_all(name):
             found[_from_authorization(value) if name == _AUTHORIZATION else value] = None
     for parameter in _parameters(target):
@@ -140,8 +142,8 @@ def withheld(family: Family, *, has_own_key: bool, clients_configured: bool) -> 
     """
     if has_own_key or clients_configured:
         return Withheld(frozenset(CARRIERS), True)
-    read = _READ_BY.get(family, frozenset(CARRIERS))
-    return Withheld(frozenset(CARRIERS) - read, family not in _READS_QUERY)
+    read = _READ_BY.get(family, CARRIERS)
+    return Withheld(frozenset(CARRIERS).difference(read), family not in _READS_QUERY)
 
 
 def without_key(target: bytes) -> bytes:

@@ -32,7 +32,9 @@ _log = Logger(namespace="gateway.door")
 #: What refusals are called in the ledger, by status.
 _CODES: Final = {
     401: ErrorCode.UNAUTHORIZED,
+    403: ErrorCode.UNAUTHORIZED,
     413: ErrorCode.BODY_TOO_LARGE,
+    500: ErrorCode.BUG,
     503: ErrorCode.OVERLOADED,
 }
 #: Fields that go with a status.
@@ -92,10 +94,13 @@ class FrontDoor:
             return Match(route, dialect, caller, outbound.forward(target, caller.origin))
 
         try:
-            request.context = match(self._callers.identify(request))
+            request.context = match(self._callers.identify(request, route.upstream.family))
         except NotServed as error:
             request.context = match(error.caller)
             return self.refuse(request, error.status, str(error))
+        if outbound.spends_own_key and not self._callers.configured and self._is_foreign(request):
+            message = "a web page of another site may not use the gateway's key; see allowed_hosts"
+            return self.refuse(request, 403, message)
         if not self._accepting():
             return self.refuse(request, 503, "the gateway is stopping")
         if len(self._admitted) + len(self._services.reading_on) >= self._max_streams:
@@ -125,6 +130,20 @@ class FrontDoor:
         if head.minor == 1 and set(expected) - {b"100-continue"}:
             return self.refuse(request, 417, "the only expectation that is met is 100-continue")
         return None
+
+    @staticmethod
+    def _is_foreign(request: Request) -> bool:
+        """Whether a browser sent this for a page of a site that the listener is not called by.
+
+        Host does not tell: a page may ask any address, and scripts need not see the answer to spend
+        what it costs (Fetch Metadata, 2; RFC 6454, 7).
+        """
+        fields = request.head.fields
+        assert request.channel is not None
+        origin = fields.get(b"origin")
+        if origin is None:
+            return fields.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
+        return not request.channel.site.hosts.permits(origin.partition(b"://")[2] or b"null")
 
     def refuse(self, request: Request | None, status: int, message: str) -> Refusal:
         """The answer to a request that goes no further (`request` None: no head came)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from .coding import UnknownCoding, decoded
 from .dialects.base import Peek
@@ -10,6 +11,11 @@ from .dialects.multipart import MultipartPeek
 from .front.request import Request
 from .match import Match
 from .usage_injection import ask
+
+#: A body may decode to so many times its size, and to so many bytes in any case.  Prompts, base64
+#: or text, become a third; bombs a thousandth.
+_MOST_FOLD: Final = 100
+_LEAST_DECODED: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ def inspect(request: Request, match: Match) -> Inspection:
     codings = head.fields.elements(b"content-encoding")
     if codings not in ([], [b"identity"]):
         try:
-            body = decoded(request.body, codings, match.route.max_body)
+            body = decoded(request.body, codings, _decoded_limit(request, match))
         except UnknownCoding:
             return Inspection(known)
         return Inspection(dialect.peek([body], known))
@@ -49,6 +55,11 @@ def inspect(request: Request, match: Match) -> Inspection:
         return Inspection(peek)
     request.replace_body(asking)
     return Inspection(replace(peek, include_usage=True), asks_usage=True)
+
+
+def _decoded_limit(request: Request, match: Match) -> int:
+    """How large a body may become: in proportion to what was sent, so that the work is, too."""
+    return min(match.route.inspect_limit, max(_LEAST_DECODED, _MOST_FOLD * request.body_size))
 
 
 def _form(request: Request, match: Match, known: Peek) -> MultipartPeek | None:

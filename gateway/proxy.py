@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
@@ -17,6 +18,8 @@ from .inspection import inspect
 from .intents import Intents
 from .match import Match
 from .upstream.pool import Pool
+
+_log = Logger(namespace="gateway.proxy")
 
 
 class ReverseProxy(Resource):
@@ -45,6 +48,9 @@ class ReverseProxy(Resource):
             return self._reject(request, 400, str(error))
         except TooLarge as error:
             return self._reject(request, 413, str(error))
+        except Exception:
+            _log.failure("{request}: an error in the gateway itself", request=request)
+            return self._reject(request, 500, "an error in the gateway itself")
         intent = self._intents.of(request, match, seen.peek, size)
         pool = self._pools[match.route.upstream.name]
         Exchange(self._services, match, pool, seen, request, intent).start()

@@ -22,7 +22,11 @@ _BOM: Final = b"\xef\xbb\xbf"
 _OPTIONS: Final = "stream_options"
 _WANTED: Final = b'{"include_usage":true}'
 
-_KEY: Final = re.compile(rb'"stream_options"[ \t\r\n]*:[ \t\r\n]*')
+#: Brackets and strings; possessive, so that each byte is looked at once.
+_TOKEN: Final = re.compile(rb'[{}\[\]]|"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_COLON: Final = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
+#: An edited body is handed on in pieces of so many bytes, as it would have come.
+_PIECE: Final = 65536
 _NO_CHOICES: Final = re.compile(rb'"choices"[ \t\r\n]*:[ \t\r\n]*\[[ \t\r\n]*\]')
 _EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 
@@ -43,16 +47,27 @@ def ask(body: Sequence[bytes]) -> list[bytes] | None:
     options = members(told) if told != b"null" else {}
     if options is None:
         return None
-    wanted = _with_usage(options)
-    for key in _KEY.finditer(data):
-        begin, end = key.end(), key.end() + len(told)
-        if data[begin:end] == told:
-            edited = data[:begin] + wanted + data[end:]
-            # The same words may stand further in: only at the outermost level do they count.
-            now = members(edited.removeprefix(_BOM))
-            if now is not None and bytes(now[_OPTIONS]) == wanted:
-                return [edited]
-    return None
+    begin = _outermost(data)
+    if begin is None or data[begin : begin + len(told)] != told:
+        return None
+    edited = data[:begin] + _with_usage(options) + data[begin + len(told) :]
+    return [edited[at : at + _PIECE] for at in range(0, len(edited), _PIECE)]
+
+
+def _outermost(data: bytes) -> int | None:
+    """Where in an object the value of its own ``stream_options`` begins: of several, the last."""
+    found = None
+    depth = 0
+    for token in _TOKEN.finditer(data):
+        sign = token[0][:1]
+        if sign in b"{[":
+            depth += 1
+        elif sign in b"}]":
+            depth -= 1
+        elif depth == 1 and token[0] == b'"stream_options"':
+            colon = _COLON.match(data, token.end())
+            found = found if colon is None else colon.end()
+    return found
 
 
 def without_usage_chunk(block: bytes) -> bytes:

@@ -11,6 +11,7 @@ import pytest
 from gateway.config.model import Client, Family, Pattern, Secret
 from gateway.hosts import AllowedHosts
 from tests.canaries import CLIENTS_KEY, OWN_KEY, assert_clean
+from tests.conftest import LoggedFailures
 from tests.world import HOP, LAST, SSE_HEAD, UPSTREAM, World, chunked, post
 
 BODY = b'{"model":"m","stream":true}'
@@ -217,3 +218,80 @@ def test_an_upstreams_echo_of_a_key_reaches_neither_row_nor_error_event() -> Non
     assert b"[redacted]" in body
     assert_clean(body, "the error event")
     assert world.record.error_detail == "no: [redacted], [redacted]"
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        (["Origin: https://evil.example"], 403),
+        (["Origin: null"], 403),
+        (["Origin: http://localhost.evil.example"], 403),
+        (["Sec-Fetch-Site: cross-site"], 403),
+        (["Sec-Fetch-Site: same-site"], 403),
+        (["Origin: http://localhost:3000", "Sec-Fetch-Site: same-origin"], 200),
+        (["Origin: http://localhost:3000", "Sec-Fetch-Site: same-site"], 200),
+        (["Sec-Fetch-Site: none"], 200),
+        ([], 200),
+    ],
+)
+def test_a_web_page_of_another_site_cannot_spend_the_gateways_key(
+    fields: list[str], status: int
+) -> None:
+    """H10: its Host is right, since it asks loopback directly; what browsers add tells it."""
+    world = World(
+        replace(UPSTREAM, api_key=OWN_SECRET), hosts=AllowedHosts(["localhost", "gw.test"])
+    )
+    client = world.client().send(chat(*fields))
+    if world.endpoint.wires:
+        world.up.deliver(SSE_HEAD + chunked(b"data: [DONE]\n\n") + LAST)
+    assert client.response().status == status
+    assert bool(world.endpoint.wires) is (status == 200)
+    assert (world.record.error == "unauthorized") is (status == 403)
+
+
+def test_a_page_that_brings_its_own_key_may_ask() -> None:
+    world = World(hosts=AllowedHosts(["gw.test"]))
+    world.client().send(chat("Origin: https://app.example"))
+    assert world.endpoint.wires
+
+
+def test_a_tenant_is_named_by_the_credential_that_its_api_reads() -> None:
+    """Else a field that goes nowhere could give the same client a new name each time."""
+    world = World(replace(UPSTREAM, family=Family.OPENAI))
+    for junk in ("one", "two"):
+        world.client().send(chat("api-key: real", f"x-api-key: {junk}"))
+    first, second = world.ledger.intents
+    assert first.tenant == second.tenant
+
+
+def test_an_error_of_our_own_in_the_look_at_a_request_is_a_500_with_a_row(
+    monkeypatch: pytest.MonkeyPatch, logged_failures: LoggedFailures
+) -> None:
+    """A3, H2: in the dialect's shape, and nothing of it in the answer."""
+    world = World()
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr("gateway.proxy.inspect", broken)
+    response = world.client().send(chat(path="/v1/messages")).response()
+    assert response.status == 500
+    assert json.loads(response.body)["type"] == "error"
+    assert b"on purpose" not in response.body
+    assert world.record.error == "bug"
+    assert len(logged_failures.flush(ZeroDivisionError)) == 1
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "POST /v1beta/models/m:streamGenerateContent?fields=%C3%A9",
+        "GET /v1/responses/r1?stream=true&include=%C3%A9",
+        "GET /v1/responses/r1?stream=%FF",
+    ],
+)
+def test_escapes_in_a_query_are_read_whatever_they_mean(target: str) -> None:
+    """H2: they are passed on as they came."""
+    world = World()
+    world.client().send(f"{target} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode())
+    assert world.endpoint.wires

@@ -62,12 +62,12 @@ class Gemini(Dialect):
         """The model and whether it is to stream, and as what."""
         path, _, query = target.partition(b"?")
         model, _, verb = unquote_to_bytes(path.rpartition(b"/")[2]).rpartition(b":")
-        settings = parse_qs(query)
-        alt = settings.get(b"alt") or settings.get(b"$alt") or [b""]
+        settings = parse_qs(query.decode("latin-1"))
+        alt = settings.get("alt") or settings.get("$alt") or [""]
         return Peek(
             model.decode("utf-8", "replace")[:NAME_LIMIT] or None,
-            stream=verb == b"streamGenerateContent",
-            events=alt[-1] == b"sse",
+            stream=verb == b"streamGenerateContent" and method == b"POST",
+            events=alt[-1] == "sse",
         )
 
     def peek(self, body: Sequence[bytes], known: Peek = UNSEEN) -> Peek:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 #: What decoding bytes that are not JSON, or are nested too deeply, may raise.
 UNREADABLE: Final = (ValueError, RecursionError)
@@ -35,6 +37,21 @@ def lenient(data: bytes | msgspec.Raw) -> object:
         pass
     try:
         return _decode_any(mended(bytes(data)))
+    except UNREADABLE:
+        return None
+
+
+def picked(decode: Callable[[bytes | msgspec.Raw], T], data: bytes | msgspec.Raw) -> T | None:
+    """What `decode`, a decoder for few members, makes of a document; None if it cannot be read.
+
+    Nothing else of the document is built.
+    """
+    try:
+        return decode(data)
+    except UNREADABLE:
+        pass
+    try:
+        return decode(mended(bytes(data)))
     except UNREADABLE:
         return None
 

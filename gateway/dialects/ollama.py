@@ -14,9 +14,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Final
 
+import msgspec
+
 from ..sse import BOM
 from .base import FRESH, UNSEEN, Dialect, Meter, Peek, Standing, StreamKind, Trouble
-from .jsonpick import members
+from .jsonpick import picked
 from .ollama_meter import OllamaBodyMeter, OllamaStreamMeter
 from .openai import json_text, plain
 from .request import peek
@@ -34,6 +36,13 @@ def error_event(trouble: Trouble) -> bytes:
     return error_body(trouble) + b"\n"
 
 
+class _Asked(msgspec.Struct):
+    stream: msgspec.Raw = msgspec.Raw()
+
+
+_decode = msgspec.json.Decoder(_Asked).decode
+
+
 class Ollama(Dialect):
     """The dialect of ``/api/chat`` and ``/api/generate``."""
 
@@ -42,8 +51,8 @@ class Ollama(Dialect):
     def peek(self, body: Sequence[bytes], known: Peek = UNSEEN) -> Peek:
         """Model and stream flag; raises `BadRequest`."""
         seen = peek(body, known)
-        fields = members(b"".join(body).removeprefix(BOM))
-        asked = fields is not None and bytes(fields.get("stream", b"")) != b"false"
+        fields = picked(_decode, b"".join(body).removeprefix(BOM))
+        asked = fields is not None and bytes(fields.stream) != b"false"
         return replace(seen, stream=asked, events=False)
 
     def stream_kind(self, media_type: bytes, peek: Peek) -> StreamKind | None:

@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Final
 
+import msgspec
+
+from ..sse import BOM
 from .base import UNSEEN, Meter, Peek, StreamKind
 from .generic import NullMeter
-from .jsonpick import lenient
+from .jsonpick import picked
 from .openai import OpenAIEndpoint
 from .openai_events import TypedStreamMeter, UsageBodyMeter
 from .request import peek
@@ -71,6 +74,13 @@ class OpenAITranscription(OpenAIEndpoint):
         return UsageBodyMeter()
 
 
+class _Speech(msgspec.Struct):
+    stream_format: msgspec.Raw = msgspec.Raw()
+
+
+_decode_speech = msgspec.json.Decoder(_Speech).decode
+
+
 class OpenAISpeech(OpenAIEndpoint):
     """The dialect of ``/v1/audio/speech``."""
 
@@ -79,9 +89,8 @@ class OpenAISpeech(OpenAIEndpoint):
     def peek(self, body: Sequence[bytes], known: Peek = UNSEEN) -> Peek:
         """Model, and whether events were asked for; raises `BadRequest`."""
         seen = peek(body, known)
-        fields = lenient(b"".join(body).removeprefix(b"\xef\xbb\xbf"))
-        events = isinstance(fields, dict) and fields.get("stream_format") == "sse"
-        return replace(seen, stream=events)
+        fields = picked(_decode_speech, b"".join(body).removeprefix(BOM))
+        return replace(seen, stream=fields is not None and bytes(fields.stream_format) == b'"sse"')
 
     def stream_meter(self, kind: StreamKind = StreamKind.EVENTS) -> Meter:
         """A meter for a stream of pieces of audio."""

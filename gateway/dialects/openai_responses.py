@@ -38,8 +38,8 @@ class OpenAIResponses(OpenAIEndpoint):
         """A replay's stream flag stands in its query."""
         if not self._replay or method != b"GET":
             return Peek(replay=self._replay)
-        query = parse_qs(target.partition(b"?")[2])
-        return Peek(stream=query.get(b"stream", [b""])[-1].lower() in (b"true", b"1"), replay=True)
+        query = parse_qs(target.partition(b"?")[2].decode("latin-1"))
+        return Peek(stream=query.get("stream", [""])[-1].lower() in ("true", "1"), replay=True)
 
     def error_event(self, trouble: Trouble, standing: Standing = FRESH) -> bytes:
         """An ``error`` event and ``response.failed``, numbered on from the last event."""

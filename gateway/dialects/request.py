@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from .base import UNSEEN, BadRequest, Peek
-from .jsonpick import UNREADABLE, lenient, mended
+from .jsonpick import UNREADABLE, mended, picked
 
 #: How much of a model's name the records keep, in characters.
 NAME_LIMIT: Final = 256
@@ -30,7 +30,12 @@ class _Body(msgspec.Struct):
     stream_options: msgspec.Raw = msgspec.Raw()  # whatever it is: the upstream's to judge
 
 
+class _Options(msgspec.Struct):
+    include_usage: msgspec.Raw = msgspec.Raw()
+
+
 _decode = msgspec.json.Decoder(_Body).decode
+_decode_options = msgspec.json.Decoder(_Options).decode
 
 
 def peek(body: Sequence[bytes], known: Peek = UNSEEN) -> Peek:
@@ -47,12 +52,13 @@ def peek(body: Sequence[bytes], known: Peek = UNSEEN) -> Peek:
         fields = _decode(data)
     except UNREADABLE:
         fields = _second_opinion(data)
-    options = lenient(fields.stream_options) if fields.stream_options else None
+    told = fields.stream_options
+    options = picked(_decode_options, told) if told else None
     return replace(
         known,
         model=known.model if fields.model is None else fields.model[:NAME_LIMIT],
         stream=known.stream or bool(fields.stream),
-        include_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        include_usage=options is not None and bytes(options.include_usage) == b"true",
     )
 
 

@@ -35,7 +35,7 @@ def is_coded(head: ResponseHead) -> bool:
 
 def key_mask(head: ResponseHead, own_key: Secret | None) -> KeyMask | None:
     """What hides the gateway's own key in an answer that may tell it back."""
-    if own_key is None or head.status < 400 or is_coded(head):
+    if own_key is None or is_coded(head):
         return None
     return KeyMask(own_key.reveal().encode("latin-1"))
 

@@ -185,8 +185,8 @@ class Exchange:
         form = self._seen.form
         if form is not None:
             self._peek = form.peek
-            if self._moments.head is None and self._life.ending is None:
-                self._voice.start(self._peek)
+        if self._moments.head is None and self._life.ending is None:
+            self._voice.start(self._peek)
 
     # The way back: what the connection tells.
 
@@ -238,17 +238,18 @@ class Exchange:
     def _relay_for(self, head: ResponseHead, kind: StreamKind | None) -> Relay:
         request, moments, clock = self._request, self._moments, self._clock
         begun = self._voice.began_stream
+        mask = key_mask(head, self._pool.upstream.api_key)
         if kind is None or (begun and kind is not StreamKind.EVENTS):
             meter = None if is_coded(head) else self._dialect.body_meter()
             if begun:
                 return Collector(request, meter, lambda kept: self._settle(told(head, kept)))
-            mask = key_mask(head, self._pool.upstream.api_key)
             streamed = self._peek.stream and head.status < 300
             return BodyRelay(request, meter, moments, clock, mask, streamed=streamed)
         stream = StreamRelay(request, self._dialect, kind, moments, clock, self._stream_over)
         if begun:
             stream.spoken()
         stream.strip_usage = self._seen.asks_usage
+        stream.mask = mask
         return stream
 
     def data_received(self, data: bytes) -> None:

@@ -43,6 +43,8 @@ class Outbound:
             clients_configured=clients_configured,
         )
         self.withholds_query_key = kept_back.query_key
+        #: Whether requests are paid for with the gateway's key, whoever sent them.
+        self.spends_own_key = own_key is not None
         self._host = (b"Host", upstream.url.authority.encode("ascii"))
         self._own_name = own_name
         self._drop = _REFRAMED | kept_back.fields

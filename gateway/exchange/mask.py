@@ -1,7 +1,8 @@
-"""Hides the gateway's own key in an upstream's error answer, which goes on to a client.
+"""Hides the gateway's own key in what an upstream answers, which goes on to a client.
 
 Providers tell a wrong key back, the careful ones in part; the client is not to learn it.  Asterisks
-take its place, as many as it has bytes, so that lengths and framing stay.
+take its place, as many as it has bytes, so that lengths and framing stay.  A compressed answer is
+not looked into.
 """
 
 from __future__ import annotations

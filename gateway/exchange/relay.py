@@ -66,6 +66,8 @@ class StreamRelay:
         self._spoken = False
         #: Whether the chunk with usage comes because the gateway asked for it: no client's then.
         self.strip_usage = False
+        #: What hides the gateway's own key.
+        self.mask: KeyMask | None = None
 
     def feed(self, data: bytes) -> None:
         """One read of the upstream's body."""
@@ -75,6 +77,8 @@ class StreamRelay:
         block = scanner.feed(data)
         if not block:
             return
+        if self.mask is not None:
+            block = self.mask.whole(block)  # an event that is too long to be held may be cut in it
         self._request.send(self._edited(block) if self._first or self.strip_usage else block)
         if scanner.whole is None:
             meter.feed(block)

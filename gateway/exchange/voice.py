@@ -44,8 +44,10 @@ class Voice:
         self._keepalive: Keepalive | None = None
 
     def start(self, peek: Peek) -> None:
-        """Begin to listen for silences, where the client waits for an event stream."""
+        """Begin to listen for silences, where the client waits for an event stream; once."""
         route = self._route
+        if self._keepalive is not None:
+            return
         if route.keepalive is KeepaliveMode.OFF or not (peek.stream and peek.events):
             return
         if not self._dialect.keepalive(FRESH):
@@ -69,9 +71,13 @@ class Voice:
             if relay.meter.complete or not relay.scanner.injectable:
                 return
             standing = relay.standing()
+        beat = self._dialect.keepalive(standing)
+        if not beat:
+            return
+        if isinstance(relay, StreamRelay):
             relay.spoken()
         elif not self.began_stream:
             self.began_stream = True
             self._request.start(200, b"OK", OWN_STREAM_HEAD, CHUNKED)
         self.beats += 1
-        self._request.send(self._dialect.keepalive(standing))
+        self._request.send(beat)

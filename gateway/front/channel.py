@@ -115,12 +115,13 @@ class Channel(Answering):
     # Parsing.
 
     def _head_received(self, data: bytes) -> bytes:
-        if not self._head_begun:
-            self._head_begun = True
-            self._patience.wait_for(Wait.HEAD)
         block = self._head.feed(data)
         if block is None:
+            if not self._head_begun and len(self._head):  # not only the forgiven empty line
+                self._head_begun = True
+                self._patience.wait_for(Wait.HEAD)
             return b""
+        self._head_begun = True
         rest = self._head.take_rest()
         head = parse_request(block, self._limits.head)
         framing = request_framing(head)

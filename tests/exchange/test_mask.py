@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gateway.config.model import Secret
 from gateway.exchange.mask import KeyMask
-from tests.canaries import OWN_KEY
-from tests.world import CHAT, UPSTREAM, World, chunked
+from tests.canaries import OWN_KEY, assert_clean
+from tests.world import CHAT, LAST, SSE_HEAD, UPSTREAM, World, chunked
 
 KEY = OWN_KEY.encode()
 STARS = b"*" * len(KEY)
@@ -44,11 +44,21 @@ def test_what_only_begins_like_the_key_is_whole_at_the_end() -> None:
     assert client.response().body == b"half a " + KEY[:-1]
 
 
-def test_an_answer_that_is_no_error_is_not_touched() -> None:
-    """D9: a model may say what it likes."""
+def test_a_stream_tells_no_key_either() -> None:
+    """H8: an error inside a 200 may tell it back."""
     w = world()
     client = w.client().send(CHAT)
-    w.up.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(KEY), KEY))
+    event = b'data: {"error":{"message":"wrong key %b"}}\n\n'
+    w.up.deliver(SSE_HEAD + chunked(event % KEY) + LAST)
+    assert client.response().body == event % STARS
+    assert_clean(repr(w.record), "the row")
+
+
+def test_without_a_key_of_the_gateways_nothing_is_touched() -> None:
+    """D9: byte for byte."""
+    w = World()
+    client = w.client().send(CHAT)
+    w.up.deliver(b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n%b" % (len(KEY), KEY))
     assert client.response().body == KEY
 
 

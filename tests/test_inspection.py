@@ -34,7 +34,7 @@ def test_a_bomb_is_a_413(size: int) -> None:
 
 
 def test_a_compressed_prompt_is_looked_into_and_goes_on_as_it_came() -> None:
-    """D9."""
+    """D9: it is decoded for the look alone."""
     world = World()
     body = b'{"model":"m","stream":true,"x":"' + b"".join(b"%d " % n for n in range(50_000)) + b'"}'
     request = compressed(body)

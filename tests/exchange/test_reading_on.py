@@ -1,107 +1,188 @@
-"""A client that leaves: its upstream is let go at once, or read on for what the answer costs."""
+"""Clients that leave while their answer is still coming: ``on_disconnect``, abort or drain."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from unittest import mock
+
 import pytest
 
-from tests.transcripts import CHAT_EVENTS
-from tests.world import CHAT, CHAT_WHOLE, LAST, SSE_HEAD, World, chunked, post
+from gateway.config.model import KeepaliveMode
+from gateway.record import Usage
+from tests.conftest import LoggedFailures
+from tests.matrix.dialects import WAYS
+from tests.transcripts import CHAT_BODY, CHAT_EVENTS
+from tests.world import CHAT, CHAT_WHOLE, LAST, SSE_HEAD, World, chunked, until_paused
+
+TOLD = Usage(input_tokens=9, cache_read_tokens=4, output_tokens=3, reasoning_tokens=0)
 
 
-def left_in_mid_stream(**route: object) -> World:
-    world = World(keepalive_after=1.0, keepalive_interval=1.0, **route)  # type: ignore[arg-type]
+def test_abort_closes_the_upstream_at_once_and_the_row_says_so() -> None:
+    """A13, A2: whoever reads the row knows that its usage may be missing."""
+    world = World()
     client = world.client().send(CHAT)
-    world.up.deliver(SSE_HEAD + chunked(*CHAT_EVENTS[:2]))
+    world.up.deliver(SSE_HEAD + chunked(CHAT_EVENTS[0]))
     client.wire.lose()
-    return world
-
-
-def test_by_default_the_upstream_is_let_go_at_once_and_the_row_says_so() -> None:
-    """A13: nothing more is paid for."""
-    world = left_in_mid_stream()
     assert world.up.aborted
     assert world.record.outcome == "client_gone"
     assert world.record.error_detail == "the upstream's answer was aborted"
-    assert world.record.usage.output_tokens is None
 
 
-def test_drain_reads_on_to_the_usage_and_the_row_says_so() -> None:
-    """A13: the client is gone all the same; its connection to the upstream is used again."""
-    world = left_in_mid_stream(on_disconnect=30.0)
+def test_a_drain_reads_on_to_the_end_for_the_usage() -> None:
+    """A13, A8: the connection can be used again after it."""
+    world = World(on_disconnect=30.0)
+    client = world.client().send(CHAT)
+    world.up.deliver(SSE_HEAD + chunked(CHAT_EVENTS[0]))
+    client.raw()
+    client.wire.lose()
     assert not world.ledger.records
-    world.clock.advance(5)
-    world.up.deliver(chunked(*CHAT_EVENTS[2:]) + LAST)
+    world.clock.advance(29)
+    world.up.deliver(chunked(*CHAT_EVENTS[1:]) + LAST)
     record = world.record
-    assert record.outcome == "client_gone"
+    assert (record.outcome, record.phase, record.error) == ("client_gone", "relay", None)
+    assert (record.usage, record.usage_source, record.stop_reason) == (TOLD, "provider", "stop")
     assert record.error_detail == "the upstream's answer was read on, to its end"
-    assert record.usage.output_tokens is not None
-    assert not world.up.aborted
-    world.client().send(CHAT_WHOLE)
-    assert len(world.endpoint.wires) == 1
-
-
-def test_drain_has_its_bound() -> None:
-    """A13: beats do not count, nobody hears them."""
-    world = left_in_mid_stream(on_disconnect=30.0)
-    world.clock.pump([1] * 29)
-    assert not world.ledger.records
-    world.clock.pump([1] * 2)
-    assert world.record.outcome == "client_gone"
-    assert world.record.error_detail == (
-        "the upstream's answer was read on, for what came of it within 30 s"
-    )
-    assert world.record.keepalives == 0
-    assert world.up.aborted
+    assert client.raw().endswith(chunked(CHAT_EVENTS[0]))
+    assert world.pool.idle == 1
+    world.clock.advance(10)
     assert world.idle()
 
 
-def test_a_client_that_did_not_read_does_not_hold_up_the_reading_on() -> None:
-    """A13, D5: what paused for it goes on."""
+def test_a_drain_has_a_bound() -> None:
+    """A13: what came until then is counted."""
     world = World(on_disconnect=30.0)
-    client = world.client().send(CHAT)
-    client.wire.stalled = True
-    world.up.deliver(SSE_HEAD)
-    event = b"data: " + b"x" * 10_000 + b"\n\n"
-    while world.up.reading:
-        world.up.deliver(chunked(event))
-    client.wire.reset()
-    assert world.up.reading
-    world.up.deliver(chunked(*CHAT_EVENTS) + LAST)
-    assert world.record.usage.output_tokens is not None
-
-
-@pytest.mark.parametrize("after", ["terminal event", "end"])
-def test_a_client_that_has_everything_has_not_left(after: str) -> None:
-    """A2: nothing is left to be read on for."""
-    world = World(on_disconnect=30.0)
-    client = world.client().send(CHAT)
-    world.up.deliver(SSE_HEAD + chunked(*CHAT_EVENTS) + (LAST if after == "end" else b""))
+    way = WAYS["anthropic"]
+    client = world.client().send(way.request)
+    world.up.deliver(SSE_HEAD + chunked(way.pieces[0]))
     client.wire.lose()
-    assert world.record.outcome == "finished"
-
-
-def test_nothing_is_read_on_of_a_request_that_has_not_been_sent_whole() -> None:
-    """A13: the upstream could not answer it."""
-    world = World(on_disconnect=30.0)
-    client = world.client()
-    client.send(post("/v1/files", b"x" * 100)[:-50])
-    client.wire.lose()
-    assert world.record.outcome == "client_gone"
+    for _ in range(29):
+        world.clock.advance(1)
+        world.up.deliver(chunked(way.pieces[1]))
+    assert not world.up.aborted
+    assert not world.ledger.records
+    world.clock.advance(1)
+    assert world.up.aborted
+    record = world.record
+    assert (record.outcome, record.usage) == ("client_gone", way.first_usage)
+    assert record.stop_reason == "incomplete"
+    assert record.error_detail == (
+        "the upstream's answer was read on, for what came of it within 30 s"
+    )
     world.clock.advance(0)
     assert world.idle()
 
 
-def test_those_that_are_read_on_for_count_as_streams() -> None:
-    world = left_in_mid_stream(on_disconnect=30.0)
-    world.door._max_streams = 1
-    response = world.client().send(CHAT).response()
-    assert response.status == 503
+ENDS: list[Callable[[World], None]] = [
+    lambda world: world.up.reset(),
+    lambda world: world.up.lose(),
+    lambda world: world.up.deliver(b"nonsense\r\n"),
+    lambda world: world.clock.advance(20),
+    lambda world: next(iter(world.services.running)).drain(),
+]
 
 
-def test_stopping_ends_the_reading_on() -> None:
-    """O4: within the drain, like every end."""
-    world = left_in_mid_stream(on_disconnect=30.0)
-    (exchange,) = world.services.running
-    exchange.drain()
+@pytest.mark.parametrize("end", ENDS, ids=["reset", "FIN", "malformed", "idle timeout", "stopped"])
+def test_whatever_ends_a_drain_the_client_had_left_first(end: Callable[[World], None]) -> None:
+    """A13, A4: the first end latches; the deadlines of the upstream still run."""
+    world = World(on_disconnect=30.0, idle_timeout=20.0)
+    client = world.client().send(CHAT)
+    world.up.deliver(SSE_HEAD + chunked(CHAT_EVENTS[0]))
+    client.wire.reset()
+    end(world)
+    record = world.record
+    assert (record.outcome, record.error) == ("client_gone", None)
+    world.clock.advance(0)
+    assert world.idle()
+
+
+def test_a_drain_waits_for_a_head_too() -> None:
+    """A13: nothing is written any more, no head and no keepalive."""
+    world = World(on_disconnect=30.0, keepalive=KeepaliveMode.DELAYED, keepalive_after=5.0)
+    client = world.client().send(CHAT)
+    client.wire.lose()
+    world.clock.advance(20)
+    world.up.deliver(SSE_HEAD + chunked(*CHAT_EVENTS) + LAST)
+    record = world.record
+    assert (record.outcome, record.status_upstream, record.status_sent) == (
+        "client_gone",
+        200,
+        None,
+    )
+    assert (record.usage, record.keepalives) == (TOLD, 0)
+    assert client.raw() == b""
+
+
+def test_a_drain_reads_a_body_that_is_no_stream() -> None:
+    """A13: it has a price like any other."""
+    world = World(on_disconnect=30.0)
+    client = world.client().send(CHAT_WHOLE)
+    length = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(CHAT_BODY)
+    world.up.deliver(length + CHAT_BODY[:20])
+    client.wire.lose()
+    world.up.deliver(CHAT_BODY[20:])
+    assert world.record.usage == Usage(input_tokens=9, output_tokens=3)
+    assert world.pool.idle == 1
+
+
+def test_an_upstream_that_was_paused_for_its_client_is_read_on() -> None:
+    """A13, D5: nobody is left whose pace would count."""
+    world = World(on_disconnect=30.0)
+    client = world.client().send(CHAT)
+    world.up.deliver(SSE_HEAD + chunked(CHAT_EVENTS[0]))
+    client.wire.stalled = True
+    until_paused(world.up)
+    client.wire.reset()
+    assert world.up.reading
+    world.up.deliver(chunked(*CHAT_EVENTS[1:]) + LAST)
+    assert (world.record.outcome, world.record.usage) == ("client_gone", TOLD)
+
+
+def test_nothing_is_read_on_behind_a_terminal_event() -> None:
+    """A13, A2: everything is known by then."""
+    world = World(on_disconnect=30.0)
+    client = world.client().send(CHAT)
+    world.up.deliver(SSE_HEAD + chunked(*CHAT_EVENTS))
+    client.wire.lose()
+    assert world.up.aborted
+    assert (world.record.outcome, world.record.usage) == ("finished", TOLD)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_there_is_nothing_to_drain_before_the_upstream_has_been_asked(asked: bool) -> None:
+    """A13: while it is being connected to, or the request's body has not come whole."""
+    world = World(on_disconnect=30.0)
+    if not asked:
+        world.never_connect()
+    head, _, body = WAYS["openai_transcription"].request.partition(b"\r\n\r\n")
+    client = world.client().send(head + b"\r\n\r\n" + body[:-10] if asked else CHAT)
+    client.wire.lose()
     assert world.record.outcome == "client_gone"
-    assert not world.services.reading_on
+    assert all(wire.aborted for wire in world.endpoint.wires)
+    world.clock.advance(0)
+    assert world.idle()
+
+
+def test_streams_that_are_drained_count_as_open() -> None:
+    """A13: clients that leave and come back cannot have more than `max_streams` of them."""
+    world = World(on_disconnect=30.0, max_streams=1)
+    client = world.client().send(CHAT)
+    world.up.deliver(SSE_HEAD + chunked(CHAT_EVENTS[0]))
+    client.wire.lose()
+    refused = world.client().send(CHAT).response()
+    assert refused.status == 503
+    assert 0 < int(refused.get(b"retry-after") or b"0") <= 60
+
+
+def test_an_error_of_our_own_during_a_drain_is_told_as_one(
+    logged_failures: LoggedFailures,
+) -> None:
+    """A13, A3: it is not blamed on the client."""
+    world = World(on_disconnect=30.0)
+    client = world.client().send(CHAT)
+    world.up.deliver(SSE_HEAD + chunked(CHAT_EVENTS[0]))
+    client.wire.lose()
+    [exchange] = world.services.running
+    with mock.patch.object(exchange._relay, "feed", side_effect=ZeroDivisionError):
+        world.up.deliver(chunked(CHAT_EVENTS[1]))
+    assert (world.record.outcome, world.record.error) == ("internal_error", "bug")
+    assert len(logged_failures.flush(ZeroDivisionError)) == 1

@@ -274,42 +274,47 @@ class Client:
 
     def responses(self, *methods: str) -> list[Response]:
         """Every response of the connection, as far as they have come."""
-        parser = h11.Connection(h11.CLIENT)
-        found: list[Response] = []
-        parser.receive_data(self.raw())
-        if self.wire.lost or self.wire.closing:
-            parser.receive_data(b"")
-        for method in methods:
-            parser.send(h11.Request(method=method, target="/", headers=[("Host", "a")]))
-            parser.send(h11.EndOfMessage())
-            response = Response(0, [], b"", whole=False)
-            while True:
-                try:
-                    event = parser.next_event()
-                except h11.RemoteProtocolError:
-                    break  # cut
-                if event is h11.NEED_DATA or event is h11.PAUSED:
-                    break
-                if isinstance(event, h11.InformationalResponse):
-                    response.interim.append(event.status_code)
-                elif isinstance(event, h11.Response):
-                    response.status = event.status_code
-                    response.headers = [(bytes(n), bytes(v)) for n, v in event.headers.raw_items()]
-                elif isinstance(event, h11.Data):
-                    response.body += bytes(event.data)
-                elif isinstance(event, h11.EndOfMessage):
-                    response.whole = True
-                    break
-                else:
-                    break
-            found.append(response)
-            if not response.whole or parser.our_state is not h11.DONE:
-                break
+        return read_responses(self.raw(), *methods, closed=self.wire.lost or self.wire.closing)
+
+
+def read_responses(raw: bytes, *methods: str, closed: bool) -> list[Response]:
+    """What a strict parser makes of a connection's bytes so far; `closed`: no more come."""
+    parser = h11.Connection(h11.CLIENT)
+    found: list[Response] = []
+    parser.receive_data(raw)
+    if closed:
+        parser.receive_data(b"")
+    for method in methods:
+        parser.send(h11.Request(method=method, target="/", headers=[("Host", "a")]))
+        parser.send(h11.EndOfMessage())
+        response = Response(0, [], b"", whole=False)
+        while True:
             try:
-                parser.start_next_cycle()
-            except h11.LocalProtocolError:
+                event = parser.next_event()
+            except h11.RemoteProtocolError:
+                break  # cut
+            if event is h11.NEED_DATA or event is h11.PAUSED:
                 break
-        return found
+            if isinstance(event, h11.InformationalResponse):
+                response.interim.append(event.status_code)
+            elif isinstance(event, h11.Response):
+                response.status = event.status_code
+                response.headers = [(bytes(n), bytes(v)) for n, v in event.headers.raw_items()]
+            elif isinstance(event, h11.Data):
+                response.body += bytes(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                response.whole = True
+                break
+            else:
+                break
+        found.append(response)
+        if not response.whole or parser.our_state is not h11.DONE:
+            break
+        try:
+            parser.start_next_cycle()
+        except h11.LocalProtocolError:
+            break
+    return found
 
 
 #: What the gateway adds to a response that has no Date.

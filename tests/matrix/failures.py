@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tests.matrix.dialects import WAYS
-from tests.matrix.stage import CLIENT_WRITE, CONNECT, FIRST_EVENT, HEAD, IDLE, Stage
+from tests.matrix.stage import Deadline, Stage
 
 HTML: Final = b"<!doctype html><title>502</title>"
 RETRY_AFTER: Final = b"120"
@@ -44,49 +44,49 @@ def _refused(stage: Stage) -> None:
 
 def _connect_timeout(stage: Stage) -> None:
     stage.ask()
-    stage.wait(CONNECT)
+    stage.wait(Deadline.CONNECT)
 
 
 def _head_timeout(stage: Stage) -> None:
     stage.connect()
-    stage.wait(HEAD)
+    stage.wait(Deadline.HEAD)
 
 
 def _reset_before_head(stage: Stage) -> None:
     stage.connect()
-    stage.up.reset()
+    stage.reset()
 
 
 def _malformed_head(stage: Stage) -> None:
     stage.connect()
-    stage.up.deliver(b"HTTP/1.1 200 OK\r\nA b: c\r\n\r\n")
+    stage.deliver(b"HTTP/1.1 200 OK\r\nA b: c\r\n\r\n")
 
 
 def _first_event_timeout(stage: Stage) -> None:
     stage.connect()
     stage.head()
-    stage.wait(FIRST_EVENT)
+    stage.wait(Deadline.FIRST_EVENT)
 
 
 def _reset(stage: Stage) -> None:
     stage.begin()
-    stage.up.reset()
+    stage.reset()
 
 
 def _truncated(stage: Stage) -> None:
     stage.begin()
-    stage.up.lose()
+    stage.lose()
 
 
 def _malformed_chunk(stage: Stage) -> None:
     stage.begin()
-    stage.up.deliver(b"nonsense\r\n")
+    stage.deliver(b"nonsense\r\n")
 
 
 def _reset_in_long_event(stage: Stage) -> None:
     stage.begin()
     stage.send_long()
-    stage.up.reset()
+    stage.reset()
 
 
 def _early_end(stage: Stage) -> None:
@@ -103,7 +103,7 @@ def _empty_stream(stage: Stage) -> None:
 def _silence_in_event(stage: Stage) -> None:
     stage.begin()
     stage.send_part(stage.way.unfinished)
-    stage.wait(IDLE)
+    stage.wait(Deadline.IDLE)
 
 
 def _total_timeout(stage: Stage) -> None:
@@ -141,13 +141,13 @@ def _coded(stage: Stage) -> None:
 def _reset_after_last_event(stage: Stage) -> None:
     stage.begin()
     stage.send(*stage.way.pieces[1:])
-    stage.up.reset()
+    stage.reset()
 
 
 def _client_stalls(stage: Stage) -> None:
     stage.begin()
     stage.stall()
-    stage.wait(CLIENT_WRITE)
+    stage.wait(Deadline.CLIENT_WRITE)
 
 
 def _stopped_before_head(stage: Stage) -> None:

@@ -1,34 +1,17 @@
-"""A gateway in memory with one request under way: what failures are played on.
+"""One request under way, for failures to be played on: in memory or over sockets.
 
-All deadlines are on and each has another length, so that none can pass for another.
+A `Stage` has a client, the gateway and an upstream, and keeps what the upstream sent of its answer,
+to be compared with what the client got.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from abc import ABC, abstractmethod
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 
-from twisted.internet.error import ConnectionRefusedError
-from twisted.python.failure import Failure
-
-from gateway.config.model import KeepaliveMode
 from tests.matrix.way import Shape, Way
-from tests.world import BUFFER, LAST, UPSTREAM, Wire, World, chunked
-
-#: Seconds.
-CONNECT, FIRST_EVENT, HEAD, IDLE, CLIENT_WRITE, TOTAL = 10.0, 20.0, 60.0, 40.0, 50.0, 300.0
-AFTER, INTERVAL = 5.0, 15.0
-
-_ROUTE: Final[dict[str, Any]] = {
-    "first_event_timeout": FIRST_EVENT,
-    "head_timeout": HEAD,
-    "idle_timeout": IDLE,
-    "client_write_timeout": CLIENT_WRITE,
-    "total_timeout": TOTAL,
-    "keepalive_after": AFTER,
-    "keepalive_interval": INTERVAL,
-}
+from tests.world import LAST, chunked
 
 _OPENINGS: Final = {
     Shape.EVENTS: b'data: {"pad":"',
@@ -45,69 +28,75 @@ class Mode(Enum):
     IMMEDIATE = "immediate"
 
 
-class Stage:
-    """One cell's world.  What the upstream sent of its answer is kept to be compared."""
+class Deadline(Enum):
+    """What a stage can wait for: the keys of the configuration."""
+
+    CONNECT = "connect_timeout"
+    HEAD = "head_timeout"
+    FIRST_EVENT = "first_event_timeout"
+    IDLE = "idle_timeout"
+    CLIENT_WRITE = "client_write_timeout"
+    TOTAL = "total_timeout"
+
+
+class Stage(ABC):
+    """See the module's text.  Making one sends the request."""
 
     def __init__(self, way: Way, mode: Mode) -> None:
         self.way = way
         self.mode = mode
-        keepalive = KeepaliveMode[mode.name]
-        upstream = replace(UPSTREAM, family=way.family, connect_timeout=CONNECT)
-        self.world = World(upstream, keepalive=keepalive, **_ROUTE)
-        self.world.never_connect()
-        self.world.ledger.hold = True
         self.pieces: list[bytes] = []  #: whole pieces that were sent
         self.rest = b""  #: what was sent behind them and is no whole piece
         self.left = b""  #: what a client that has left had got
-        self.client = self.world.client().send(way.request)
 
     # The way there.
 
+    @abstractmethod
     def ask(self) -> None:
         """The ledger has the intent; connecting begins, and with it, by the mode, the stream."""
-        self.world.ledger.release()
-        self._wait()
 
+    @abstractmethod
     def connect(self) -> None:
-        """The upstream has the request."""
-        self.ask()
-        self.world.endpoint.connect_now()
-        if self.way.goes_by:
-            self._wait()  # only now is it known what the request asks for
+        """The upstream has the request, and by the mode the stream is begun."""
 
-    def _wait(self) -> None:
-        self.world.clock.advance(AFTER if self.mode is Mode.DELAYED else 0)
-
+    @abstractmethod
     def refuse(self) -> None:
-        """Nobody listens there."""
-        [(attempt, _)] = self.world.endpoint.waiting
-        attempt.errback(Failure(ConnectionRefusedError()))
+        """Nobody listens at the upstream's port."""
 
-    # The way back.
+    # The upstream.
 
-    @property
-    def up(self) -> Wire:
-        return self.world.up
+    @abstractmethod
+    def deliver(self, data: bytes) -> None:
+        """Bytes of the upstream's, whatever they are."""
 
-    def head(self, *fields: bytes, media_type: bytes | None = None) -> None:
+    @abstractmethod
+    def reset(self) -> None:
+        """The upstream resets its connection."""
+
+    @abstractmethod
+    def lose(self) -> None:
+        """The upstream closes its connection."""
+
+    @abstractmethod
+    def drip(self) -> None:
+        """The upstream goes on until `Deadline.TOTAL`, never silent for long."""
+
+    def head(self, *fields: bytes) -> None:
         """The head of a 200 in chunks, with the media type of the way's own answer."""
-        self.up.deliver(
-            b"\r\n".join(
-                (
-                    b"HTTP/1.1 200 OK",
-                    b"Content-Type: " + (media_type or self.way.media_type),
-                    b"Transfer-Encoding: chunked",
-                    *fields,
-                    b"\r\n",
-                )
-            )
+        lines = (
+            b"HTTP/1.1 200 OK",
+            b"Content-Type: " + self.way.media_type,
+            b"Transfer-Encoding: chunked",
+            *fields,
+            b"\r\n",
         )
+        self.deliver(b"\r\n".join(lines))
 
     def send(self, *pieces: bytes) -> None:
         """Whole pieces, each in a read of its own."""
         for piece in pieces:
             self.pieces.append(piece)
-            self.up.deliver(chunked(piece))
+            self.deliver(chunked(piece))
 
     def begin(self) -> None:
         """Head and first piece."""
@@ -118,7 +107,7 @@ class Stage:
     def send_part(self, part: bytes) -> None:
         """Something behind the last piece that is no whole piece."""
         self.rest += part
-        self.up.deliver(chunked(part))
+        self.deliver(chunked(part))
 
     def send_long(self) -> None:
         """The beginning of a piece that is too long to be held back."""
@@ -126,7 +115,7 @@ class Stage:
 
     def end(self) -> None:
         """The clean end of HTTP."""
-        self.up.deliver(LAST)
+        self.deliver(LAST)
 
     def answer(self, status: bytes, body: bytes, *fields: bytes) -> None:
         """A whole answer of another kind."""
@@ -134,37 +123,22 @@ class Stage:
         self.rest = body
         length = b"Content-Length: %d" % len(body)
         head = b"\r\n".join((b"HTTP/1.1 " + status, *fields, length, b"\r\n"))
-        self.up.deliver(head + body)
+        self.deliver(head + body)
 
     # The client, the clock and the operator.
 
-    def wait(self, seconds: float) -> None:
-        self.world.clock.advance(seconds)
+    @abstractmethod
+    def wait(self, deadline: Deadline) -> None:
+        """Nothing happens until the deadline has passed."""
 
+    @abstractmethod
     def leave(self) -> None:
         """The client goes."""
-        self.left = self.client.raw()
-        self.client.wire.reset()
 
+    @abstractmethod
     def stall(self) -> None:
         """The client reads no more, until the upstream is not read any more either."""
-        self.client.raw()
-        self.client.wire.stalled = True
-        filler = self.way.pieces[1]
-        for _ in range(2 * BUFFER // (100 * len(filler)) + 2):
-            if self.up.reading:
-                self.pieces += [filler] * 100
-                self.up.deliver(chunked(filler * 100))
-        assert not self.up.reading
 
-    def drip(self) -> None:
-        """The upstream goes on for ever, never silent for long."""
-        for _ in range(int(TOTAL // 25) + 1):
-            if not self.world.ledger.records:
-                self.send(self.way.pieces[1])
-                self.wait(25)
-
+    @abstractmethod
     def drain(self) -> None:
         """The gateway is stopped, and has waited long enough."""
-        [exchange] = self.world.services.running
-        exchange.drain()

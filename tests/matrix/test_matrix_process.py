@@ -20,6 +20,7 @@ from tests.matrix.expected import INAPPLICABLE, Cell, expected
 from tests.matrix.failures import FAILURES
 from tests.matrix.sockets import SocketStage, deaf_listener, listener, silent_port
 from tests.matrix.stage import Deadline, Mode
+from tests.matrix.way import Shape
 from tests.process.gateway_process import GatewayProcess
 
 #: The one deadline that is on in a cell, by its row.
@@ -41,18 +42,18 @@ SHORT: Final = "300ms"
 
 
 def cover() -> list[Cell]:
-    """A cell of each row, of ways that no other row has while there are such, modes in turn."""
+    """A cell of each row, with the ways that stream and the modes in turn, and the ways left."""
+    modes = list(Mode)
+    streams = [id for id, way in WAYS.items() if way.shape is not Shape.BODY or way.streams]
     found: list[Cell] = []
-    unused = list(WAYS)
     for number, failure in enumerate(FAILURES):
-        mode = Mode.OFF if failure in SILENT else list(Mode)[number % 3]
-        ways = [way for way in (*unused, *WAYS) if (way, failure, mode) not in INAPPLICABLE]
-        found.append((ways[0], failure, mode))
-        if ways[0] in unused:
-            unused.remove(ways[0])
-    for number, way in enumerate(unused):
-        found.append((way, "finished", list(Mode)[number % 3]))
-    return found
+        mode = Mode.OFF if failure in SILENT else modes[number % 3]
+        turn = streams[number % len(streams) :] + streams
+        found.append(
+            next((w, failure, mode) for w in turn if (w, failure, mode) not in INAPPLICABLE)
+        )
+    left = [id for id in WAYS if id not in {way for way, _, _ in found}]
+    return found + [(way, "finished", modes[number % 3]) for number, way in enumerate(left)]
 
 
 COVER: Final = cover()
@@ -163,4 +164,4 @@ def test_each_row_and_each_way_is_played_over_sockets() -> None:
     """A3: at least once."""
     assert {failure for _, failure, _ in COVER} == set(FAILURES)
     assert {way for way, _, _ in COVER} == set(WAYS)
-    assert len(COVER) == 31
+    assert len(COVER) == 45

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.exchange.exchange import LAST_WORDS
 from tests.dialects.streams import CREATED, completed, numbered, response
 from tests.matrix.dialects import WAYS
 from tests.world import LAST, SSE_HEAD, World, chunked
@@ -19,7 +20,7 @@ def test_a_response_is_whole_for_its_client_with_its_last_event(kind: str) -> No
     client = world.client().send(RESPONSES.request)
     last = completed(2).replace(b"completed", kind.encode())
     world.up.deliver(SSE_HEAD + chunked(*RESPONSES.pieces[:2], last))
-    world.clock.advance(0)
+    world.clock.advance(LAST_WORDS)
     answer = client.response()
     assert (answer.body, answer.whole) == (b"".join((*RESPONSES.pieces[:2], last)), True)
     assert world.up.aborted
@@ -38,12 +39,13 @@ def test_a_last_event_of_more_than_is_held_is_the_last_too() -> None:
     for at in range(0, len(last), 50_000):
         world.up.deliver(chunked(last[at : at + 50_000]))
         world.clock.advance(0)
+    world.clock.advance(LAST_WORDS)
     assert client.response().whole
     assert client.response().body == CREATED + last
     assert world.record.outcome == "finished"
 
 
-def test_an_upstream_that_ends_its_body_in_the_same_turn_is_used_again() -> None:
+def test_an_upstream_that_ends_its_body_soon_is_used_again() -> None:
     """E6: nothing is thrown away that costs a handshake."""
     world = World()
     client = world.client().send(RESPONSES.request)
@@ -55,14 +57,15 @@ def test_an_upstream_that_ends_its_body_in_the_same_turn_is_used_again() -> None
     assert world.pool.idle == 1
 
 
-def test_what_comes_in_the_same_turn_is_passed_on() -> None:
-    """D3: and the end comes once."""
+def test_an_upstreams_last_words_are_passed_on() -> None:
+    """D3: some send what they send behind chat completions; and the end comes once."""
     world = World()
     client = world.client().send(RESPONSES.request)
     world.up.deliver(SSE_HEAD + chunked(*RESPONSES.pieces))
-    world.up.deliver(chunked(b": trailing\n\n"))
-    world.clock.advance(0)
-    assert client.response().body == b"".join(RESPONSES.pieces) + b": trailing\n\n"
+    world.clock.advance(LAST_WORDS / 2)
+    world.up.deliver(chunked(b"data: [DONE]\n\n"))
+    world.clock.advance(LAST_WORDS)
+    assert client.response().body == b"".join(RESPONSES.pieces) + b"data: [DONE]\n\n"
     assert client.response().whole
     assert world.record.outcome == "finished"
 
@@ -76,7 +79,7 @@ def test_an_error_event_may_be_followed_by_what_failed() -> None:
     world.clock.advance(1)
     assert not world.ledger.records
     world.up.deliver(chunked(FAILED))
-    world.clock.advance(0)
+    world.clock.advance(LAST_WORDS)
     answer = client.response()
     assert answer.body == RESPONSES.pieces[0] + RESPONSES.error_piece + FAILED
     assert answer.whole

@@ -177,10 +177,7 @@ http {{
         listen 127.0.0.1:{port};
         location / {{
             proxy_pass http://next;
-            {protocol}
-            proxy_set_header Host $host;
-            proxy_buffering off;
-            proxy_request_buffering off;
+            {directives}
         }}
     }}
 }}
@@ -188,20 +185,26 @@ http {{
 
 
 #: How nginx keeps connections to what is behind it.  Without, it speaks HTTP/1.0 and closes them.
-_KEPT: Final = 'proxy_http_version 1.1; proxy_set_header Connection "";'
+KEPT: Final = 'proxy_http_version 1.1; proxy_set_header Connection "";'
+#: How nginx passes on what comes at once, both ways.
+_AT_ONCE: Final = "proxy_set_header Host $host; proxy_buffering off; proxy_request_buffering off;"
 
 
 @contextmanager
-def nginx(folder: Path, upstream: int, *, old: bool = False) -> Iterator[Server]:
+def nginx(
+    folder: Path, upstream: int, *, old: bool = False, directives: str | None = None
+) -> Iterator[Server]:
     """nginx as a proxy of `upstream`, set to pass on what comes at once, both ways.
 
     `old`: it speaks HTTP/1.0 to `upstream`, as it does where nothing else is configured.
+    `directives`: what is configured instead, besides where to pass requests on to.
     """
     path = program("nginx")
     port, log = _place(folder, "nginx")
     conf = log.with_name("nginx.conf")
-    protocol = "" if old else _KEPT
-    conf.write_text(_NGINX_CONF.format(port=port, upstream=upstream, protocol=protocol))
+    if directives is None:
+        directives = _AT_ONCE if old else f"{KEPT} {_AT_ONCE}"
+    conf.write_text(_NGINX_CONF.format(port=port, upstream=upstream, directives=directives))
     server = Nginx("nginx", port, log)
     with _listening(server, [path, "-p", str(log.parent), "-c", str(conf), "-e", "log"]):
         yield server

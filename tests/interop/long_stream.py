@@ -1,7 +1,7 @@
 """Streams of twelve minutes with silences of up to five, in real time, behind real proxies.
 
-    python -m tests.interop.long_stream             twelve minutes; the results go to standard output
-    python -m tests.interop.long_stream --faster 60 a look at whether the script works
+    python -m tests.interop.long_stream                twelve minutes, and what came of them
+    python -m tests.interop.long_stream --faster 60    whether the script works
 
 Too long for the tests, so it is run by hand; ``docs/keepalive.rst`` has the last result, and
 ``tests/exchange/test_long_stream.py`` shows the gateway's part of it with a clock of its own.
@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import http.client
+import itertools
 import os
 import platform
 import subprocess
@@ -58,6 +59,15 @@ _NGINX: Final = {
 }
 
 
+def in_pieces(dialect: str, count: int) -> list[bytes]:
+    """A stream's events, but for those that look like keepalives, in so many pieces."""
+    events = CHAT_EVENTS if dialect == "openai_chat" else MESSAGES_EVENTS
+    own = [event for event in events if event != BEATS[dialect]]
+    # Another of the same kind is as good for those that are too few; too many come at once.
+    own[1:1] = own[1:2] * (count - len(own))
+    return [*own[: count - 1], b"".join(own[count - 1 :])]
+
+
 @dataclass
 class Upstream:
     """One that sends a stream in pieces, each after its silence, and remembers when."""
@@ -73,13 +83,8 @@ class Upstream:
 
     @property
     def pieces(self) -> list[bytes]:
-        """The stream's events, as many pieces as there are silences."""
-        events = CHAT_EVENTS if self.dialect == "openai_chat" else MESSAGES_EVENTS
-        own = [event for event in events if event != BEATS[self.dialect]]
-        # The first ones one by one; what is left over comes last, at once.
-        count = len(SILENCES) if self.thinks_first else len(SILENCES) + 1
-        own = [own[0], *(own[1:2] * (count - len(own))), *own[1:]]
-        return [*own[: count - 1], b"".join(own[count - 1 :])]
+        """The stream, a piece for every silence; one that begins at once has one more."""
+        return in_pieces(self.dialect, len(SILENCES) + (not self.thinks_first))
 
     def _stream(self, peer: Peer) -> None:
         pieces = self.pieces
@@ -114,7 +119,7 @@ class Heard:
     def longest_silence(self) -> float:
         """Seconds; the time before the first byte counts too."""
         moments = [self.began, *(moment for moment, _ in self.parts)]
-        return max(after - before for before, after in zip(moments, moments[1:], strict=False))
+        return max(after - before for before, after in itertools.pairwise(moments))
 
     def arrived(self, length: int) -> float:
         """When there were so many bytes of the body."""

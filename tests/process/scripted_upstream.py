@@ -28,6 +28,7 @@ class Peer:
     def __init__(self, sock: socket.socket, upstream: ScriptedUpstream) -> None:
         self.sock = sock
         self.upstream = upstream
+        self.request = b""  #: the last one that was read
         self.sent = 0  #: bytes that the kernel took
         self.gone = threading.Event()  #: the gateway closed or reset the connection
 
@@ -56,7 +57,8 @@ def read_request(peer: Peer) -> None:
     while missing > 0:
         pieces.append(_receive(peer))
         missing -= len(pieces[-1])
-    peer.upstream.requests.append(b"".join(pieces))
+    peer.request = b"".join(pieces)
+    peer.upstream.requests.append(peer.request)
 
 
 def _receive(peer: Peer) -> bytes:

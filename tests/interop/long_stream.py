@@ -2,6 +2,7 @@
 
     python -m tests.interop.long_stream                twelve minutes, and what came of them
     python -m tests.interop.long_stream --faster 60    whether the script works
+    python -m tests.interop.long_stream --keepalive off    what becomes of them without keepalives
 
 Too long for the tests, so it is run by hand; ``docs/keepalive.rst`` has the last result, and
 ``tests/exchange/test_long_stream.py`` shows the gateway's part of it with a clock of its own.
@@ -175,10 +176,11 @@ def proxies(folder: Path, gateway: int) -> Iterator[dict[str, Server]]:
         yield started
 
 
-def configuration(upstreams: Sequence[Upstream], faster: float) -> str:
-    """Each upstream below a prefix of its own; keepalives as where nothing is configured."""
+def configuration(upstreams: Sequence[Upstream], faster: float, keepalive: str) -> str:
+    """Each upstream below a prefix of its own; keepalives at the times of the defaults."""
     lines = [
         "[defaults]",
+        f"keepalive = {keepalive}",
         f"idle_timeout = {round(IDLE_TIMEOUT / faster * 1000)}ms",
         f"keepalive_after = {round(10 / faster * 1000)}ms",
         f"keepalive_interval = {round(15 / faster * 1000)}ms",
@@ -204,7 +206,9 @@ def main() -> None:
     """Run all streams at once, and print what came of each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--faster", type=float, default=1.0, help="divides every duration")
-    faster: float = parser.parse_args().faster
+    parser.add_argument("--keepalive", default="delayed", help="the gateway's: delayed, or off")
+    arguments = parser.parse_args()
+    faster: float = arguments.faster
     os.environ["no_proxy"] = "127.0.0.1"
     upstreams = [
         Upstream(dialect, thinks_first, faster)
@@ -214,7 +218,9 @@ def main() -> None:
     print(f"{datetime.date.today()}, nginx {versions()}", flush=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        GatewayProcess(Path(folder), configuration(upstreams, faster)) as gateway,
+        GatewayProcess(
+            Path(folder), configuration(upstreams, faster, arguments.keepalive)
+        ) as gateway,
         proxies(Path(folder), gateway.port) as between,
         ThreadPoolExecutor(len(upstreams)) as clients,
     ):

@@ -44,6 +44,7 @@ from .http1 import HeadLimits
 from .intents import Intents
 from .ledger import LedgerError, SqliteLedger
 from .notify import Notifier
+from .prices import PriceLink, Pricer
 from .proxy import ReverseProxy
 from .redact import Redactor
 from .routing import Router
@@ -76,6 +77,7 @@ class GatewayService(Service):
         self._drain = Drain(self._sites, reactor)
         self._pools: dict[str, Pool] = {}
         self._ledger: SqliteLedger | None = None
+        self._prices: PriceLink | None = None
         self._services: Services | None = None
 
     # Start.
@@ -109,11 +111,17 @@ class GatewayService(Service):
         except CertificateFileError as error:
             raise StartError(str(error)) from error
         assert self._ledger is not None
+        self._prices = PriceLink(Pricer.of(config), self._reactor)
+        self._prices.start()
         self._services = Services(
             clock=self._reactor,
             wall=time.time,
             ledger=self._ledger,
-            links=(("ledger", self._ledger.settle), ("log", journal.log_record)),
+            links=(
+                ("prices", self._prices.price),
+                ("ledger", self._ledger.settle),
+                ("log", journal.log_record),
+            ),
             redactor=Redactor.of(config),
         )
         services = self._services
@@ -223,6 +231,8 @@ class GatewayService(Service):
             pool.close()
         if self._demo_port is not None:
             await _stop_listening(self._demo_port)
+        if self._prices is not None:
+            await self._prices.stop()
         if self._ledger is not None:
             await self._ledger.stop()
 

@@ -1,10 +1,10 @@
 """The gateway's configuration: an INI file in, frozen and typed objects out, or every problem.
 
 The layers, from the file upwards: `ini` (text to entries with lines), `values`, `url`, `endpoint`,
-`network`, `secret` and `matching` (one value each), `schema` (which keys there are), `tables` (the
-schema applied), `checks` (what sections mean together), `build` (the objects of `model`).  None
-knows of sockets or of the reactor.  Called by the command line at start, and by everything that
-checks a file.
+`network`, `secret`, `price` and `matching` (one value each), `schema` (which keys there are),
+`tables` (the schema applied), `checks` (what sections mean together), `build` (the objects of
+`model`).  None knows of sockets or of the reactor.  Called by the command line at start, and by
+everything that checks a file.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from .model import (
     Ledger,
     LogFormat,
     Pattern,
+    Prices,
     Proxy,
     Route,
     Secret,
@@ -46,6 +47,7 @@ __all__ = [
     "Ledger",
     "LogFormat",
     "Pattern",
+    "Prices",
     "Problem",
     "Proxy",
     "Route",

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .checks import check
-from .model import Client, Config, Gateway, Ledger, Pattern, Route, Secret, Upstream
+from .model import Client, Config, Gateway, Ledger, Pattern, Prices, Route, Secret, Upstream
 from .problem import BadValue, Report, listed, nearest
 from .schema import MATCHING, POLICY, SECTIONS
 from .secret import default_key_header, digest_of, resolve
@@ -41,11 +41,15 @@ def build(
         if (upstream := _upstream(table, environ, report))
     }
     clients = _clients([table for table in tables if table.kind == "client"], environ, report)
+    prices = [table for table in tables if table.kind == "prices"]
+    for table in prices:
+        for name in table["upstream"] or ():
+            _knows_upstream(table, name, named, report)
     routes = [
         route
         for table in tables
         if table.kind == "route"
-        and _knows_upstream(table, named, report)
+        and _knows_upstream(table, table["upstream"], named, report)
         and (route := _route(table, upstreams, defaults))
     ]
     report.raise_problems()
@@ -58,6 +62,7 @@ def build(
         ledger=_ledger(ledger_table, gateway.state_dir),
         upstreams=MappingProxyType(upstreams),
         clients=clients,
+        prices=tuple(Prices(name=table.name, **_price_fields(table)) for table in prices),
         routes=tuple(routes),
         defaults=MappingProxyType(dict(defaults.explicit)),
     )
@@ -158,9 +163,16 @@ def _secret(table: Table, key: str, environ: Mapping[str, str], report: Report) 
         return None
 
 
-def _knows_upstream(table: Table, named: Mapping[str, Table], report: Report) -> bool:
-    """Whether a route's upstream has a section, sound or not."""
-    name = table["upstream"]
+def _price_fields(table: Table) -> dict[str, Any]:
+    fields = _fields(table)
+    fields["upstreams"] = fields["upstreams"] or ()
+    return fields
+
+
+def _knows_upstream(
+    table: Table, name: str | None, named: Mapping[str, Table], report: Report
+) -> bool:
+    """Whether an upstream that a section names has a section, sound or not."""
     if name is None or name in named:
         return True
     meant = nearest(name, named)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .endpoint import parse_endpoint
-from .problem import Report
+from .price import AUTO, OFF, provider_ids
+from .problem import Report, nearest
 from .tables import Table
 
 
@@ -25,11 +26,13 @@ def check(tables: Sequence[Table], gateway: Table, report: Report) -> None:
         gateway.report(report, "", what)
     for upstream in upstreams:
         _check_ca(upstream, report)
+        _check_provider(upstream, report)
     clients = [table for table in tables if table.kind == "client"]
     for client in clients:
         _check_client(client, report)
     if not clients:
         _check_open_relay(gateway, upstreams, report)
+    _check_prices([table for table in tables if table.kind == "prices"], report)
     _check_patterns(routes, report)
     for route in routes:
         _check_strip_prefix(route, report)
@@ -63,6 +66,18 @@ def _check_ca(upstream: Table, report: Report) -> None:
         upstream.report(report, "ca", what)
 
 
+def _check_provider(upstream: Table, report: Report) -> None:
+    """The provider whose list prices hold is one that is known, where that can be told."""
+    provider = upstream["prices"]
+    if provider in (AUTO, OFF):
+        return
+    known = provider_ids()
+    if known is not None and provider not in known:
+        meant = nearest(provider, known)
+        right = f"did you mean {meant}?" if meant else "write one such as openai, or off"
+        upstream.report(report, "prices", f"genai-prices knows no provider of this id, {right}")
+
+
 def _check_client(client: Table, report: Report) -> None:
     """A client has one key: two would be one too many to revoke, none would be a guess."""
     given = [key for key in ("key", "key_sha256") if key in client.lines]
@@ -85,6 +100,21 @@ def _check_open_relay(gateway: Table, upstreams: Sequence[Table], report: Report
                 "(interface=127.0.0.1)"
             )
             upstream.report(report, "api_key", what)
+
+
+def _check_prices(tables: Sequence[Table], report: Report) -> None:
+    """Of two prices for the same models, upstreams and day, one could never hold."""
+    seen: dict[tuple[str, str, object], Table] = {}
+    for table in tables:
+        for upstream in table["upstream"] or ("",):
+            for model in table["model"] or ():
+                first = seen.setdefault((model.lower(), upstream, table["valid_from"]), table)
+                if first is not table:
+                    what = (
+                        f"[{first.title}] on line {first.line} has prices for {model} from the "
+                        "same day on, keep one of the two or give one another valid_from"
+                    )
+                    table.report(report, "model", what)
 
 
 def _check_patterns(routes: Sequence[Table], report: Report) -> None:

@@ -5,8 +5,10 @@ Nothing here reads files.  Durations are seconds (None is ``off``), sizes are by
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -104,6 +106,27 @@ class Upstream:
     pool_size: int = 100
     pool_idle_timeout: float = 4.0
     connect_timeout: float = 10.0
+    prices: str = "auto"  #: whose list prices hold: a provider's id, ``auto`` (by url) or ``off``
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """``[prices NAME]``: what models cost from a day on, in US dollars for a million tokens.
+
+    A price that is None is that of the kind that it is a part of: `cache_read` and `cache_write`
+    of `input`, `cache_write_1h` of `cache_write`, `reasoning` of `output`.
+    """
+
+    name: str
+    models: tuple[str, ...]  #: patterns; ``*`` is any run of characters
+    input: Decimal
+    output: Decimal
+    cache_read: Decimal | None = None
+    cache_write: Decimal | None = None
+    cache_write_1h: Decimal | None = None
+    reasoning: Decimal | None = None
+    upstreams: tuple[str, ...] = ()  #: their names; none: all of them
+    valid_from: datetime.date | None = None  #: from midnight UTC; None: always
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +206,7 @@ class Config:
     ledger: Ledger
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
     clients: tuple[Client, ...] = ()
+    prices: tuple[Prices, ...] = ()
     routes: tuple[Route, ...] = ()
     #: What ``[defaults]`` says, by the names of `Route`'s fields; what it leaves out is not there.
     defaults: Mapping[str, Any] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import matching, network, secret, url, values
+from . import matching, network, price, secret, url, values
 from .endpoint import listener
 from .key import Key, one
 from .model import Durability, Family, KeepaliveMode, LogFormat
@@ -237,6 +237,13 @@ _UPSTREAM = {
         "How long connecting may take, the TLS handshake included.",
         default="10s",
     ),
+    "prices": Key(
+        price.provider,
+        "Whose list prices hold for this API, where the extra prices is installed: the id of a "
+        "provider that genai-prices knows, auto (the one whose public API url is, if any), or off. "
+        "Prices of your own, see [prices NAME], come first.",
+        default="auto",
+    ),
 }
 
 _CLIENT = {
@@ -251,6 +258,65 @@ _CLIENT = {
         "In place of key: its SHA-256 digest in hexadecimal, which nobody can send as a key; "
         "printf %s KEY | sha256sum prints it.",
         example="d3ea2399c54702773895d837607cb1b7df1090a4781d620cde0142bbf6d2d999",
+    ),
+}
+
+_PRICES = {
+    "model": Key(
+        price.models,
+        "Which models: names with white space between them, as the API or the client tells them; "
+        "* is any run of characters, and capitals are as good as others. The name with the most "
+        "literal characters wins.",
+        example="gpt-5-mini*",
+        required=True,
+        many=True,
+        field="models",
+    ),
+    "upstream": Key(
+        price.names,
+        "Only at these upstreams: names of [upstream NAME] sections. Without it: at all of them; "
+        "a section that names an upstream comes before one that does not.",
+        example="openai",
+        many=True,
+        field="upstreams",
+    ),
+    "valid_from": Key(
+        price.day,
+        "The first day on which these prices hold, from midnight UTC on; of several sections for "
+        "the same models the latest that has begun holds. Without it: always.",
+        example="2026-10-01",
+    ),
+    "input": Key(
+        price.dollars,
+        "US dollars for a million tokens of input.",
+        example="0.25",
+        required=True,
+    ),
+    "output": Key(
+        price.dollars,
+        "US dollars for a million tokens of output.",
+        example="2.00",
+        required=True,
+    ),
+    "cache_read": Key(
+        price.dollars,
+        "The same for input that is read from a cache. Without it: as input.",
+        example="0.025",
+    ),
+    "cache_write": Key(
+        price.dollars,
+        "The same for input that is written to a cache. Without it: as input.",
+        example="0.3125",
+    ),
+    "cache_write_1h": Key(
+        price.dollars,
+        "The same for input that is written to a cache for an hour. Without it: as cache_write.",
+        example="0.50",
+    ),
+    "reasoning": Key(
+        price.dollars,
+        "The same for output that is reasoning. Without it: as output.",
+        example="2.00",
     ),
 }
 
@@ -291,11 +357,12 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
     "defaults": POLICY,
     "client": _CLIENT,
     "upstream": _UPSTREAM,
+    "prices": _PRICES,
     "route": {**MATCHING, **POLICY},
 }
 
 #: The kinds whose header has a name after it, of which there can be several.
-NAMED = frozenset({"client", "upstream", "route"})
+NAMED = frozenset({"client", "upstream", "prices", "route"})
 
 
 def title(kind: str) -> str:

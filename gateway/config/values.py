@@ -19,8 +19,8 @@ T = TypeVar("T")
 N = TypeVar("N", int, float)
 E = TypeVar("E", bound=StrEnum)
 
-_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
-_DURATION = re.compile(r"(?P<number>[0-9]{1,12}(?:\.[0-9]{1,12})?)(?P<unit>[A-Za-z]*)")
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_PART = re.compile(r"(?P<number>[0-9]{1,12}(?:\.[0-9]{1,12})?)(?P<unit>[A-Za-z]*)\s*")
 
 _BYTES = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _NUMBER = re.compile(r"[0-9]{1,15}")
@@ -53,16 +53,23 @@ def duration_or(off: T, low: str, high: str) -> Callable[[str], float | T]:
 
 
 def seconds(text: str) -> float:
-    """A duration with its unit (``250ms 10s 5m 2h``) in seconds."""
-    found = _DURATION.fullmatch(text)
-    if not found:
-        raise BadValue(f"{shown(text)} is not a duration, write one such as 250ms, 10s, 5m or 2h")
-    if found["unit"] not in _MILLISECONDS:
-        example = f"{found['number']}s" if len(found["number"]) < 8 else "10s"
-        raise BadValue(
-            f"{shown(text)} lacks a unit of time, write {example} (units are ms, s, m and h)"
-        )
-    return float(found["number"]) * _MILLISECONDS[found["unit"]] / 1000
+    """A duration in seconds: a number with its unit (``250ms 10s 5m 2h 7d``), or several of these,
+    as in ``1h30m``.
+
+    Also what ``gatewayctl`` takes for a duration.
+    """
+    milliseconds, place = 0.0, 0
+    while found := _PART.match(text, place):
+        if found["unit"] not in _MILLISECONDS:
+            example = f"{found['number']}s" if len(found["number"]) < 8 else "10s"
+            raise BadValue(
+                f"{shown(text)} lacks a unit of time, write {example} (units are ms, s, m, h and d)"
+            )
+        milliseconds += float(found["number"]) * _MILLISECONDS[found["unit"]]
+        place = found.end()
+    if place < len(text) or not text:
+        raise BadValue(f"{shown(text)} is not a duration, write one such as 250ms, 10s, 5m or 7d")
+    return milliseconds / 1000
 
 
 def size(low: str, high: str) -> Callable[[str], int]:

@@ -1,6 +1,7 @@
 """What follows the end of an exchange: one Deferred carries its record from link to link.
 
-A link is a named function of the record; it may return a Deferred, which the next link waits for.
+A link is a named function of the record; it may return a Deferred, which the next link waits for,
+and a record, which takes the place of the one that it got: this is how a cost comes to be known.
 A link that fails is logged with its cause, and the next one still gets the record: accounting never
 reaches the stream, and one kind of accounting never reaches another.
 """
@@ -37,4 +38,7 @@ def _call(record: Record, name: str, function: Callable[[Record], object]) -> De
             step=name,
         )
 
-    return maybeDeferred(function, record).addErrback(failed).addCallback(lambda _: record)
+    def carried_on(result: object) -> Record:
+        return result if isinstance(result, Record) else record
+
+    return maybeDeferred(function, record).addErrback(failed).addCallback(carried_on)

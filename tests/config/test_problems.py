@@ -22,7 +22,7 @@ BAD = {
     "unknown section": (
         UPSTREAM + "[foo]\nbar = 1",
         "5: [foo]: unknown section, write [gateway], [ledger], [defaults], [client NAME], "
-        "[upstream NAME] or [route NAME]",
+        "[upstream NAME], [prices NAME] or [route NAME]",
     ),
     "misspelt section": (
         UPSTREAM + "[Gatway]\nanything = 1",

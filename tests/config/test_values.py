@@ -24,7 +24,7 @@ from gateway.config.network import hosts, proxies
 from gateway.config.problem import BadValue
 from gateway.config.url import ledger_path, upstream_url
 
-MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 BYTES = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 
 timeout = v.duration_or(None, "10ms", "24h")
@@ -42,6 +42,9 @@ megabytes = v.size("1MiB", "1GiB")
         (timeout, "1.5s", 1.5),
         (timeout, "5m", 300.0),
         (timeout, "2h", 7200.0),
+        (timeout, "1d", 86_400.0),
+        (timeout, "1h30m", 5400.0),
+        (timeout, "1h 30m 0.5s", 5400.5),
         (timeout, "off", None),
         (timeout, "0", None),
         (v.duration_or(0.0, "1s", "1h"), "off", 0.0),
@@ -87,10 +90,13 @@ def test_a_value_means_what_it_says(parse: Callable[[str], Any], text: str, valu
 @pytest.mark.parametrize(
     ("parse", "text", "what"),
     [
-        (timeout, "soon", "'soon' is not a duration, write one such as 250ms, 10s, 5m or 2h"),
-        (timeout, "-5s", "'-5s' is not a duration, write one such as 250ms, 10s, 5m or 2h"),
-        (timeout, "10", "'10' lacks a unit of time, write 10s (units are ms, s, m and h)"),
-        (timeout, "10sec", "'10sec' lacks a unit of time, write 10s (units are ms, s, m and h)"),
+        (timeout, "soon", "'soon' is not a duration, write one such as 250ms, 10s, 5m or 7d"),
+        (timeout, "-5s", "'-5s' is not a duration, write one such as 250ms, 10s, 5m or 7d"),
+        (timeout, "1h30", "'1h30' lacks a unit of time, write 30s (units are ms, s, m, h and d)"),
+        (timeout, "1h and", "'1h and' is not a duration, write one such as 250ms, 10s, 5m or 7d"),
+        (timeout, "", "'' is not a duration, write one such as 250ms, 10s, 5m or 7d"),
+        (timeout, "10", "'10' lacks a unit of time, write 10s (units are ms, s, m, h and d)"),
+        (timeout, "10sec", "'10sec' lacks a unit of time, write 10s (units are ms, s, m, h and d)"),
         (timeout, "5ms", "'5ms' is out of range, write 10ms to 24h or off"),
         (timeout, "25h", "'25h' is out of range, write 10ms to 24h or off"),
         (after, "off", "'off' is not possible here, write keepalive = off"),

@@ -1,0 +1,150 @@
+"""List prices of the package genai-prices, from the data that it carries: nothing is fetched.
+
+The package is the extra ``prices``; importing it takes some 0.2 s and its first price 20 ms, so
+`load` does both at start, and a price takes 0.15 ms then, so it is asked in a thread.
+
+Its lookups remember every name that they were ever asked for.  Names of models come from clients
+and upstreams, so the lookups are thrown away when they have seen `_MOST_NAMES`.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Final
+
+from ..config.model import Upstream
+from ..config.price import AUTO, OFF
+from .charge import Charge
+from .rates import Rates
+from .usage_raw import Extras
+
+_MOST_NAMES: Final = 2000
+
+
+class ListPrices:
+    """The prices of the providers behind a configuration's upstreams.  For one thread at a time."""
+
+    def __init__(self, package: Any, upstreams: Mapping[str, Upstream]) -> None:
+        """`package` is the imported genai_prices."""
+        self._package = package
+        self._all = package.data_snapshot.get_snapshot().providers
+        self._renew()
+        self._providers = {
+            name: provider
+            for name, upstream in upstreams.items()
+            if (provider := self._provider_of(upstream)) is not None
+        }
+        self.snapshot = f"genai-prices/{package.__version__}"
+        self._model_price = lru_cache(_MOST_NAMES)(self._look_up)
+
+    @property
+    def providers(self) -> Mapping[str, str]:
+        """Names of upstreams to ids of providers; those without one are not there."""
+        return self._providers
+
+    def price(self, charge: Charge, extras: Extras) -> Decimal | None:
+        """What the tokens of a request cost in US dollars; None if that is not known."""
+        provider = self._providers.get(charge.upstream)
+        usage, output = charge.usage, charge.output_tokens
+        if provider is None or not charge.models or usage.input_tokens is None or output is None:
+            return None
+        counts: dict[str, int | None] = {
+            "input_tokens": usage.input_tokens,
+            "cache_read_tokens": usage.cache_read_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+            "cache_write_1h_tokens": usage.cache_write_1h_tokens,
+            "output_tokens": output,
+            **extras.units,
+        }
+        result = self._calculated(provider, charge.models[0], charge.began, counts, extras.context)
+        return None if result is None else Decimal(result.total_price)
+
+    def rates(self, charge: Charge) -> Rates | None:
+        """What a million tokens of its input cost by kind; None if that is not known."""
+        provider = self._providers.get(charge.upstream)
+        total = charge.usage.input_tokens
+        if provider is None or not charge.models or total is None:
+            return None
+        # Some prices change with the hour of the day, none faster.
+        hour = charge.began.replace(minute=0, second=0, microsecond=0)
+        price = self._model_price(provider, charge.models[0], hour)
+        plain = _rate(getattr(price, "input_mtok", None), total)
+        if plain is None:
+            return None
+        read = _rate(getattr(price, "cache_read_mtok", None), total)
+        write = _rate(getattr(price, "cache_write_mtok", None), total)
+        write_1h = _rate(getattr(price, "cache_write_1h_mtok", None), total)
+        write = plain if write is None else write
+        return Rates(
+            input=plain,
+            cache_read=plain if read is None else read,
+            cache_write=write,
+            cache_write_1h=write if write_1h is None else write_1h,
+        )
+
+    def _look_up(self, provider: str, model: str, began: datetime.datetime) -> object:
+        result = self._calculated(provider, model, began, {"input_tokens": 0, "output_tokens": 0})
+        return None if result is None else result.model_price
+
+    def _calculated(
+        self,
+        provider: str,
+        model: str,
+        began: datetime.datetime,
+        counts: Mapping[str, int | None],
+        context: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The package's calculation, or None where it has no price for this.
+
+        LookupError is its word for an unknown model; ValueError, for counts that contradict one
+        another, such as more tokens read from a cache than there are.
+        """
+        self._names.add(model)
+        if len(self._names) > _MOST_NAMES:
+            self._renew()
+        try:
+            usage = self._package.Usage(**counts)
+            return self._lookups.calc(usage, model, provider, None, began, context or None)
+        except (LookupError, ValueError):
+            return None
+
+    def _provider_of(self, upstream: Upstream) -> str | None:
+        if upstream.prices == OFF:
+            return None
+        if upstream.prices != AUTO:
+            return upstream.prices
+        url = f"{upstream.url.scheme}://{upstream.url.authority}{upstream.url.base_path}"
+        try:
+            return str(self._lookups.find_provider(None, None, url).id)
+        except LookupError:
+            return None
+
+    def _renew(self) -> None:
+        self._names: set[str] = set()
+        self._lookups = self._package.data_snapshot.DataSnapshot(self._all, from_auto_update=False)
+
+
+def load(upstreams: Mapping[str, Upstream]) -> ListPrices | None:
+    """The list prices, ready for use; None if the package is not installed.  Takes 0.2 s."""
+    try:
+        import genai_prices
+    except ImportError:
+        return None
+    return ListPrices(genai_prices, upstreams)
+
+
+def _rate(price: Any, total_input: int) -> Decimal | None:
+    """A price for a million tokens; of one with tiers the one that a whole input of this size has.
+
+    The last tier that the input goes beyond holds for all of its tokens.
+    """
+    if price is None or isinstance(price, Decimal):
+        return price
+    rate: Decimal = price.base
+    for tier in price.tiers:
+        if total_input > tier.start:
+            rate = tier.price
+    return rate

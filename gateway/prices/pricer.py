@@ -1,0 +1,120 @@
+"""What a request costs: the provider's own word, else the operator's prices, else list prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from twisted.logger import Logger
+
+from ..config.model import Config
+from ..config.price import OFF
+from ..record import Record
+from . import offline
+from .charge import Charge, charge_of
+from .offline import ListPrices
+from .own import OwnPrices
+from .rates import Rates
+from .usage_raw import extras
+
+__all__ = ["REPORTED", "Price", "Pricer", "Rates"]
+
+_log = Logger(namespace="gateway.prices")
+
+#: What `Price.snapshot` says where the provider itself reported the cost.
+REPORTED: Final = "provider"
+#: How many pairs of upstream and model without a price are named in the log.
+_MOST_NAMED: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a request cost, and by which prices."""
+
+    cost_usd: float
+    snapshot: str
+
+
+class Pricer:
+    """Prices requests.  To be used by one thread at a time; the counters may be read by others."""
+
+    def __init__(self, own: OwnPrices, listed: ListPrices | None = None) -> None:
+        self.priced = 0  #: records that got a price
+        self.unpriced = 0  #: records that told their usage and whose cost is not known
+        self._own = own
+        self._listed = listed
+        self._named: set[tuple[str, str]] = set()
+
+    @classmethod
+    def of(cls, config: Config) -> Pricer:
+        """The prices of a configuration; reads the list prices, which takes 0.2 s.
+
+        Says in the log if they are not installed.
+        """
+        listed = None
+        if any(upstream.prices != OFF for upstream in config.upstreams.values()):
+            listed = offline.load(config.upstreams)
+            if listed is None:
+                _log.info(
+                    "no list prices: the extra prices (the package genai-prices) is not installed; "
+                    "costs are known only where [prices NAME] or the provider tells them"
+                )
+        return cls(OwnPrices(config.prices), listed)
+
+    def price(self, charge: Charge) -> Price | None:
+        """What a request cost; None if that is not known.
+
+        A section of the operator's own that holds is the last word on a model, also where it does
+        not get the tokens that it needs.
+        """
+        told = extras(charge.usage_raw)
+        if told.reported is not None:
+            return _price(told.reported, REPORTED)
+        found = self._own.price(charge)
+        if found is not None:
+            cost, snapshot = found
+            return None if cost is None else _price(cost, snapshot)
+        if self._listed is None:
+            return None
+        cost = self._listed.price(charge, told)
+        return None if cost is None else _price(cost, self._listed.snapshot)
+
+    def rates(self, charge: Charge) -> Rates | None:
+        """What a million tokens of its input cost by kind; None if that is not known."""
+        rates = self._own.rates(charge)
+        return self._listed.rates(charge) if rates is None and self._listed is not None else rates
+
+    def priced_record(self, record: Record) -> Record:
+        """The record with its cost, or as it is if that is not known."""
+        charge = charge_of(record)
+        if charge is None:
+            return record
+        price = self.price(charge)
+        if price is None:
+            self.unpriced += 1
+            self._name(charge)
+            return record
+        self.priced += 1
+        return replace(record, cost_usd=price.cost_usd, price_snapshot=price.snapshot)
+
+    def _name(self, charge: Charge) -> None:
+        """Say once of each model that it has no price, where prices are expected."""
+        if charge.usage.input_tokens is None or charge.output_tokens is None:
+            return  # not the price is missing
+        expected = self._listed is not None and charge.upstream in self._listed.providers
+        if not expected and not self._own.knows(charge.upstream):
+            return
+        what = (charge.upstream, charge.models[0] if charge.models else "")
+        if what not in self._named and len(self._named) < _MOST_NAMED:
+            self._named.add(what)
+            _log.warn(
+                "no price is known for the model {model!r} of upstream {upstream}: its cost is "
+                "unknown; add a [prices NAME] section for it and run gatewayctl reprice",
+                model=what[1],
+                upstream=what[0],
+            )
+
+
+def _price(dollars: Decimal, snapshot: str) -> Price:
+    return Price(float(dollars), snapshot)

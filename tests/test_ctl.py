@@ -215,7 +215,7 @@ def test_what_a_client_sent_does_not_steer_the_terminal(
     ("argv", "said"),
     [
         (["requests"], "no requests yet"),
-        (["requests", "--outcome", "drained", "--json"], "no drained requests"),
+        (["requests", "--outcome", "drained", "--json"], "no such requests"),
         (["usage"], "no requests"),
         (["usage", "--since", "7d"], "no requests in that time"),
     ],
@@ -278,10 +278,11 @@ def test_the_table_of_usage_tells_unknown_from_none(run: Run, write: Callable[..
     write(a_record(), a_record(usage=Usage(), model_served="other", cost_usd=0.25))
     _, out, _ = run("usage")
     titles, *lines = (line.split() for line in out)
-    assert titles == ["MODEL", "REQUESTS", "IN", "CACHED", "OUT", "REASONING", "UNKNOWN", "USD"]
+    assert titles == ["MODEL", "REQUESTS", "IN", "CACHED", "OUT", "UNKNOWN", "USD", "SAVED"]
     assert lines == [
-        ["gpt-small-2026", "1", "10", "?", "0", "?", "0", "?"],
-        ["other", "1", "?", "?", "?", "?", "1", "0.2500"],
+        ["gpt-small-2026", "1", "10", "?", "0", "0", "?", "?"],
+        ["other", "1", "?", "?", "?", "1", "0.2500", "?"],
+        ["total", "2", "10", "?", "0", "1", "0.2500+", "?"],
     ]
 
 
@@ -332,8 +333,23 @@ def test_usage_since_counts_back_from_now(
         (["requests", "--last", "none"], "'none' is not a number of rows, write one such as 20"),
         (["requests", "--last", "0"], "'0' is not a number of rows"),
         (["requests", "--outcome", "fine"], "invalid choice: 'fine'"),
-        (["usage", "--since", "7 days"], "'7 days' is not a duration, write one such as 7d"),
-        (["usage", "--since", "7"], "'7' is not a duration"),
+        (["usage", "--since", "7 days"], "--since: '7 days' is neither a duration such as 7d,"),
+        (["usage", "--since", "7"], "'7' is neither a duration"),
+        (["usage", "--until", "then"], "argument --until: 'then' is neither"),
+        (
+            ["usage", "--tz", "Mars"],
+            "'Mars' is no time zone that this system knows, write one such",
+        ),
+        (["usage", "--tz", "../UTC"], "'../UTC' is no time zone"),
+        (["usage", "--tz", "Europe"], "'Europe' is no time zone"),
+        (["usage", "--json", "--csv"], "not allowed with argument --json"),
+        (["usage", "--tz", "UTC", "--local"], "not allowed with argument --tz"),
+        (["requests", "--columns", "id,pth"], "there is no column 'pth', did you mean path?"),
+        (["requests", "--follow", "--show", "0"], "--show shows one request, leave one of the two"),
+        (["requests", "-f", "--outcome", "open"], "what is followed has ended"),
+        (["requests", "--error", "oops"], "invalid choice: 'oops'"),
+        (["reprice"], "the following arguments are required: --since"),
+        (["reconcile", "f", "--tolerance", "x"], "'x' is not a percentage, write one such as 0.5"),
         (["usage", "--by", "client"], "invalid choice: 'client'"),
     ],
 )

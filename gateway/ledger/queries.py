@@ -1,31 +1,32 @@
-"""The reading side of the ledger, for `gatewayctl` and the admin listener.
+"""What is asked of a ledger, by `gatewayctl` and the admin listener.
 
-Opens the database read-only, on its own, while a gateway may be writing; blocks.  What is unknown
-stays None: a sum says how many rows it lacks, and is itself None where no row is known.
+What is unknown stays None: a sum says how many rows it lacks, and is itself None where no row is
+known.  Moments are seconds since the epoch and are held against the time at which requests began.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
-from urllib.parse import quote
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from ..record import COLUMNS, Outcome, Value, timestamp
-from . import schema
-from .interface import LedgerError
+from .reading import Reader
 
 #: Beside the outcomes: requests that have not ended yet.
 OPEN = "open"
+#: Beside the codes of errors: requests that have any.
+ANY = "any"
 
+_MODEL = "coalesce(model_served, model_requested)"
 #: What `usage` can be told by, as SQL.
 _KEYS = {
-    "model": "coalesce(model_served, model_requested)",
+    "model": _MODEL,
     "tenant": "tenant",
     "route": "route",
+    "upstream": "upstream",
     "outcome": f"coalesce(outcome, '{OPEN}')",
-    "day": "substr(started_at, 1, 10)",
+    "session": "session",
+    "everything": "'everything'",
 }
 GROUPINGS = tuple(_KEYS)
 
@@ -37,83 +38,158 @@ _SUMMED = (
     "reasoning_tokens",
 )
 # A rejected request used nothing, whoever was asked; of all others nothing means not known.
-_ASKED = f"outcome IS NOT '{Outcome.REJECTED}'"
+_ASKED = f"(outcome IS NULL OR outcome <> '{Outcome.REJECTED}')"
 _USAGE = ", ".join(
     (
         "count(*) AS requests",
         *(f"sum({name}) AS {name}" for name in _SUMMED),
-        f"sum((input_tokens IS NULL OR output_tokens IS NULL) AND {_ASKED}) AS unknown_usage",
+        "sum(CASE WHEN cache_read_tokens IS NOT NULL THEN input_tokens END) AS cacheable_tokens",
+        "sum(CASE WHEN (input_tokens IS NULL OR output_tokens IS NULL) "
+        f"AND {_ASKED} THEN 1 ELSE 0 END) AS unknown_usage",
         "sum(cost_usd) AS cost_usd",
-        f"sum(cost_usd IS NULL AND {_ASKED}) AS unknown_cost",
+        f"sum(CASE WHEN cost_usd IS NULL AND {_ASKED} THEN 1 ELSE 0 END) AS unknown_cost",
     )
 )
+#: What it takes to say what a cache saved: the columns of `cached`, besides the key.
+_CACHED = (
+    "upstream", "dialect", "model_served", "model_requested", "started_at", "input_tokens",
+    "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
+)  # fmt: skip
 
 
-def requests(path: Path, last: int = 20, outcome: str | None = None) -> list[dict[str, Value]]:
-    """The newest `last` rows, newest first, with the names of `gateway.record.COLUMNS`.
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which requests are meant: those for which all of this holds; None holds for all."""
 
-    `outcome` picks those that ended so, or `OPEN` ones.  Raises `LedgerError`.
+    since: float | None = None  #: began then or later
+    until: float | None = None  #: began before
+    outcome: str | None = None  #: one of `Outcome`, or `OPEN`
+    error: str | None = None  #: one of `ErrorCode`, or `ANY`
+    model: str | None = None  #: answered, or was asked for
+    tenant: str | None = None
+    route: str | None = None
+    upstream: str | None = None
+    session: str | None = None
+
+    def sql(self) -> tuple[str, list[str | int]]:
+        """A condition, and the values in it."""
+        conditions, values = ["1 = 1"], list[str | int]()
+
+        def add(condition: str, *added: str) -> None:
+            conditions.append(condition)
+            values.extend(added)
+
+        if self.since is not None:
+            add("started_at >= ?", timestamp(self.since))
+        if self.until is not None:
+            add("started_at < ?", timestamp(self.until))
+        if self.outcome == OPEN:
+            add("outcome IS NULL")
+        elif self.outcome is not None:
+            add("outcome = ?", self.outcome)
+        if self.error == ANY:
+            add("error IS NOT NULL")
+        elif self.error is not None:
+            add("error = ?", self.error)
+        if self.model is not None:
+            add("(model_served = ? OR model_requested = ?)", self.model, self.model)
+        for name in ("tenant", "route", "upstream", "session"):
+            value = getattr(self, name)
+            if value is not None:
+                add(f"{name} = ?", value)
+        return " AND ".join(conditions), values
+
+
+ALL = Filter()
+
+
+def requests(
+    reader: Reader, which: Filter = ALL, last: int | None = 20
+) -> Iterator[dict[str, Value]]:
+    """Rows with the names of `gateway.record.COLUMNS`, the oldest first.
+
+    `last`: only so many of them, the newest.
     """
-    if outcome == OPEN:
-        where, values = "WHERE outcome IS NULL", []
-    elif outcome is not None:
-        where, values = "WHERE outcome = ?", [outcome]
-    else:
-        where, values = "", []
-    rows = _read(
-        path,
-        f"SELECT {', '.join(COLUMNS)} FROM requests {where} "
-        "ORDER BY started_at DESC, rowid DESC LIMIT ?",
-        [*values, last],
+    where, values = which.sql()
+    statement = f"SELECT {', '.join(COLUMNS)} FROM requests WHERE {where} ORDER BY "
+    if last is None:
+        yield from map(_row, reader.rows(f"{statement} started_at, id", values))
+        return
+    newest = list(reader.rows(f"{statement} {reader.newest} LIMIT ?", [*values, last]))
+    yield from map(_row, reversed(newest))
+
+
+def by_id(reader: Reader, beginning: str, most: int = 2) -> list[dict[str, Value]]:
+    """The rows whose id begins so, at most so many.  Ids are of 0 to 9, a to f, and dashes."""
+    statement = (
+        f"SELECT {', '.join(COLUMNS)} FROM requests WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
     )
-    for row in rows:
-        row["stream"] = None if row["stream"] is None else bool(row["stream"])
-    return rows
+    return [_row(row) for row in reader.rows(statement, [beginning, f"{beginning}g", most])]
 
 
-def usage(path: Path, since: float | None = None, by: str = "model") -> list[dict[str, Value]]:
-    """Requests, tokens and US dollars, summed up by one of `GROUPINGS`.
+def settled(reader: Reader, among: Sequence[str], which: Filter) -> Iterator[dict[str, Value]]:
+    """Those of these ids that are settled and meant by `which`, the oldest first."""
+    where, values = which.sql()
+    holes = ", ".join("?" * len(among))
+    statement = (
+        f"SELECT {', '.join(COLUMNS)} FROM requests WHERE id IN ({holes}) "
+        f"AND outcome IS NOT NULL AND {where} ORDER BY started_at, id"
+    )
+    return map(_row, reader.rows(statement, [*among, *values]))
 
-    The busiest come first, days in their order.
 
-    `since` is in seconds since the epoch and is held against the time at which requests began; None
-    is from the beginning.  Days are those of UTC.  The model is the one that answered or, if none
-    is known, the one that was asked for.  `unknown_usage` is how many rows lack input or output
-    tokens: the sums are without them.  `unknown_cost` is the same for `cost_usd`.
-    Raises `LedgerError`, and ValueError if `by` is not one of `GROUPINGS`.
+def ids(reader: Reader, which: Filter) -> list[str]:
+    """The ids of requests, the oldest first."""
+    where, values = which.sql()
+    statement = f"SELECT id FROM requests WHERE {where} ORDER BY started_at, id"
+    return [str(row["id"]) for row in reader.rows(statement, values)]
+
+
+def usage(reader: Reader, by: str = "model", which: Filter = ALL) -> list[dict[str, Value]]:
+    """Requests, tokens and US dollars, summed up by one of `GROUPINGS`; the busiest come first.
+
+    The model is the one that answered or, if none is known, the one that was asked for.
+    `cacheable_tokens` is the input of the rows that know how much of it came from a cache.
+    `unknown_usage` is how many rows lack input or output tokens: the sums are without them.
+    `unknown_cost` is the same for `cost_usd`.  Raises ValueError if `by` is none of `GROUPINGS`.
     """
+    where, values = which.sql()
+    return list(
+        reader.rows(
+            f"SELECT {_key(by)} AS {by}, {_USAGE} FROM requests WHERE {where} "
+            "GROUP BY 1 ORDER BY requests DESC, 1",
+            values,
+        )
+    )
+
+
+def cached(reader: Reader, by: str = "model", which: Filter = ALL) -> Iterator[dict[str, Value]]:
+    """What was read from or written to a cache, request by request, with its key of `by`."""
+    where, values = which.sql()
+    columns = ", ".join(name for name in _CACHED if name != by)
+    return reader.rows(
+        f"SELECT {_key(by)} AS {by}, {columns} FROM requests WHERE {where} "
+        "AND (cache_read_tokens > 0 OR cache_write_tokens > 0)",
+        values,
+    )
+
+
+def span(reader: Reader, which: Filter = ALL) -> tuple[str, str] | None:
+    """When the first and the last of these requests began (see `timestamp`); None if none did."""
+    where, values = which.sql()
+    statement = (
+        f"SELECT min(started_at) AS first, max(started_at) AS last FROM requests WHERE {where}"
+    )
+    (row,) = reader.rows(statement, values)
+    return None if row["first"] is None else (str(row["first"]), str(row["last"]))
+
+
+def _key(by: str) -> str:
     if by not in _KEYS:
         raise ValueError(f"usage cannot be told by {by!r}, only by {', '.join(GROUPINGS)}")
-    return _read(
-        path,
-        f"SELECT {_KEYS[by]} AS {by}, {_USAGE} FROM requests WHERE started_at >= ? "
-        f"GROUP BY 1 ORDER BY {'1' if by == 'day' else 'requests DESC, 1'}",
-        ["" if since is None else timestamp(since)],
-    )
+    return f"{_KEYS[by]}"
 
 
-def _read(path: Path, statement: str, values: list[str | int]) -> list[dict[str, Value]]:
-    with _opened(path) as db:
-        cursor = db.execute(statement, values)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    try:
-        path.stat()
-        uri = f"file:{quote(str(path))}?mode=ro"
-        with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
-            if schema.is_empty(db, path):
-                raise LedgerError(f"{path}: the ledger is empty; start the gateway once")
-            yield db
-    except FileNotFoundError:
-        raise LedgerError(
-            f"{path}: there is no ledger yet; a gateway with this configuration makes it at start"
-        ) from None
-    except (sqlite3.Error, OSError) as error:
-        raise LedgerError(
-            f"{path}: the ledger cannot be read ({error}); it must be a gateway's SQLite file, and "
-            "its directory open to you: try again as the user that runs the gateway"
-        ) from error
+def _row(row: dict[str, Value]) -> dict[str, Value]:
+    row["stream"] = None if row["stream"] is None else bool(row["stream"])
+    return row

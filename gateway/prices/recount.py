@@ -60,13 +60,13 @@ def _anthropic(value: dict[str, object]) -> Usage:
     if not ("message_start" in value or "message_delta" in value):
         return _read(MessageBodyMeter(), {"type": "message", "usage": value})
     meter = MessageStreamMeter()
-    events = {
-        "message_start": lambda usage: {"message": {"usage": usage}},
-        "message_delta": lambda usage: {"usage": usage},
-    }
-    for name, event in events.items():
+    told: list[tuple[str, dict[str, object]]] = [
+        ("message_start", {"message": {"usage": value.get("message_start")}}),
+        ("message_delta", {"usage": value.get("message_delta")}),
+    ]
+    for name, members in told:
         if name in value:
-            data = json.dumps({"type": name, **event(value[name])})
+            data = json.dumps({"type": name, **members})
             meter.feed(f"event: {name}\ndata: {data}\n\n".encode())
     return meter.reading().usage
 

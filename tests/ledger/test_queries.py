@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +13,11 @@ import pytest
 
 from gateway.config.model import Durability
 from gateway.ledger import LedgerError, queries
+from gateway.ledger.reading import reading
 from gateway.ledger.rows import intent_values, record_values
 from gateway.ledger.schema import VERSION
 from gateway.ledger.store import Store
-from gateway.record import COLUMNS, Intent, Outcome, Record, Usage
+from gateway.record import COLUMNS, ErrorCode, Intent, Outcome, Record, Usage, Value
 from tests.ledger.helpers import BEGAN, a_record, an_intent
 
 Write = Callable[[Iterable[Record], Iterable[Intent]], None]
@@ -37,28 +38,88 @@ def write(path: Path) -> Write:
     return write
 
 
-def test_the_last_requests_come_newest_first(write: Write, path: Path) -> None:
+def requests(path: Path, last: int | None = 20, **which: Any) -> list[dict[str, Value]]:
+    """`queries.requests` of the file."""
+    with reading(path) as reader:
+        return list(queries.requests(reader, queries.Filter(**which), last))
+
+
+def usage(path: Path, by: str = "model", **which: Any) -> list[dict[str, Value]]:
+    """`queries.usage` of the file."""
+    with reading(path) as reader:
+        return queries.usage(reader, by, queries.Filter(**which))
+
+
+def test_the_last_requests_come_with_the_newest_at_the_end(write: Write, path: Path) -> None:
     intents = [an_intent(started_at=BEGAN + second) for second in range(5)]
     write([], intents[::2] + intents[1::2])
-    found = [row["id"] for row in queries.requests(path, last=3)]
-    assert found == [intent.id for intent in intents[:1:-1]]
+    assert [row["id"] for row in requests(path, last=3)] == [i.id for i in intents[2:]]
+    assert [row["id"] for row in requests(path, last=None)] == [i.id for i in intents]
 
 
 def test_a_request_is_told_as_its_record_tells_it(write: Write, path: Path) -> None:
     record = a_record()
     write([record], [])
-    (row,) = queries.requests(path)
+    (row,) = requests(path)
     assert row == record.as_row()
     assert tuple(row) == COLUMNS
     assert row["stream"] is True
 
 
-def test_requests_are_picked_by_their_outcome(write: Write, path: Path) -> None:
-    gone = a_record(outcome=Outcome.CLIENT_GONE)
-    still_open = an_intent()
-    write([a_record(), gone, a_record()], [still_open])
-    assert [row["id"] for row in queries.requests(path, outcome="client_gone")] == [gone.intent.id]
-    assert [row["id"] for row in queries.requests(path, outcome="open")] == [still_open.id]
+@pytest.mark.parametrize(
+    ("which", "found"),
+    [
+        ({}, "abcd"),
+        ({"outcome": "client_gone"}, "b"),
+        ({"outcome": "open"}, "d"),
+        ({"error": "reset"}, "c"),
+        ({"error": "any"}, "bc"),
+        ({"model": "asked"}, "ad"),
+        ({"model": "gpt-small-2026"}, "abc"),
+        ({"tenant": "bob"}, "b"),
+        ({"route": "messages"}, "c"),
+        ({"upstream": "claude"}, "c"),
+        ({"session": "s-1"}, "a"),
+        ({"since": BEGAN + 1}, "bcd"),
+        ({"until": BEGAN + 1}, "a"),
+        ({"since": BEGAN + 1, "until": BEGAN + 3, "error": "any", "tenant": "alice"}, "c"),
+        ({"model": "none"}, ""),
+    ],
+    ids=str,
+)
+def test_requests_are_picked_by_all_that_is_asked_for(
+    write: Write, path: Path, which: dict[str, Any], found: str
+) -> None:
+    records = [
+        a_record(an_intent(id="a", model_requested="asked", session="s-1")),
+        a_record(
+            an_intent(id="b", tenant="bob", started_at=BEGAN + 1),
+            outcome=Outcome.CLIENT_GONE,
+            error=ErrorCode.CLIENT_WRITE_TIMEOUT,
+        ),
+        a_record(
+            an_intent(id="c", route="messages", upstream="claude", started_at=BEGAN + 2),
+            error=ErrorCode.RESET,
+        ),
+    ]
+    write(records, [an_intent(id="d", model_requested="asked", started_at=BEGAN + 3)])
+    assert "".join(str(row["id"]) for row in requests(path, **which)) == found
+    assert sum(int(row["requests"] or 0) for row in usage(path, **which)) == len(found)
+
+
+def test_a_request_is_found_by_the_beginning_of_its_id(write: Write, path: Path) -> None:
+    write([], [an_intent(id="0190-aa"), an_intent(id="0190-ab"), an_intent(id="0191")])
+    with reading(path) as reader:
+        found = {
+            beginning: [row["id"] for row in queries.by_id(reader, beginning)]
+            for beginning in ("0190-a", "0190-ab", "019", "02")
+        }
+    assert found == {
+        "0190-a": ["0190-aa", "0190-ab"],
+        "0190-ab": ["0190-ab"],
+        "019": ["0190-aa", "0190-ab"],  # two are enough to know that it is not one
+        "02": [],
+    }
 
 
 def test_usage_sums_what_is_known_and_says_how_much_is_not(write: Write, path: Path) -> None:
@@ -72,7 +133,7 @@ def test_usage_sums_what_is_known_and_says_how_much_is_not(write: Write, path: P
         ],
         [an_intent(model_requested="gpt-small-2026")],
     )
-    (row,) = queries.usage(path)
+    (row,) = usage(path)
     assert row == {
         "model": "gpt-small-2026",
         "requests": 5,
@@ -81,6 +142,7 @@ def test_usage_sums_what_is_known_and_says_how_much_is_not(write: Write, path: P
         "cache_write_tokens": None,
         "output_tokens": 0,
         "reasoning_tokens": None,
+        "cacheable_tokens": 10,
         "unknown_usage": 3,
         "cost_usd": 0.5,
         "unknown_cost": 3,
@@ -94,36 +156,41 @@ def test_usage_sums_what_is_known_and_says_how_much_is_not(write: Write, path: P
         ("tenant", ["alice", None]),
         ("route", ["chat", "messages"]),
         ("outcome", ["finished", "open"]),
-        ("day", ["2026-09-20", "2026-09-21"]),
+        ("upstream", ["openai", "claude"]),
+        ("session", [None, "s-1"]),
     ],
 )
 def test_usage_is_told_by_what_is_asked_for(
     write: Write, path: Path, by: str, expected: list[str | None]
 ) -> None:
-    midnight = 1_789_948_800.0  # 2026-09-21T00:00:00Z
-    before = a_record(an_intent(started_at=midnight - 0.001))
+    before = a_record()
     after = an_intent(
-        started_at=midnight, model_requested="gpt-large", tenant=None, route="messages"
+        model_requested="gpt-large",
+        tenant=None,
+        route="messages",
+        upstream="claude",
+        session="s-1",
     )
     write([before, replace(before, intent=replace(before.intent, id="other"))], [after])
-    assert [row[by] for row in queries.usage(path, by=by)] == expected
-    assert [row["requests"] for row in queries.usage(path, by=by)] == [2, 1]
+    assert [row[by] for row in usage(path, by)] == expected
+    assert [row["requests"] for row in usage(path, by)] == [2, 1]
 
 
 def test_usage_since_counts_what_began_then_or_later(write: Write, path: Path) -> None:
     write([], [an_intent(started_at=BEGAN + second) for second in (0, 9.999, 10, 11)])
-    (row,) = queries.usage(path, since=BEGAN + 10)
+    (row,) = usage(path, since=BEGAN + 10)
     assert row["requests"] == 2
 
 
-def test_usage_by_anything_else_is_an_error(path: Path) -> None:
-    with pytest.raises(ValueError, match="only by model, tenant, route, outcome, day"):
-        queries.usage(path, by="client")
+def test_usage_by_anything_else_is_an_error(write: Write, path: Path) -> None:
+    write([], [])
+    with pytest.raises(ValueError, match="only by model, tenant, route, upstream, outcome"):
+        usage(path, by="client")
 
 
 def test_reading_does_not_make_a_ledger(path: Path) -> None:
     with pytest.raises(LedgerError, match="there is no ledger yet") as caught:
-        queries.requests(path)
+        requests(path)
     assert str(path) in str(caught.value)
     assert not path.exists()
 
@@ -132,7 +199,7 @@ def test_a_file_that_is_no_ledger_is_not_read(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"not a database\n" * 1000)
     with pytest.raises(LedgerError, match="not a database"):
-        queries.requests(path)
+        requests(path)
 
 
 def test_a_ledger_of_a_newer_gateway_is_not_read(write: Write, path: Path) -> None:
@@ -140,20 +207,20 @@ def test_a_ledger_of_a_newer_gateway_is_not_read(write: Write, path: Path) -> No
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version = {VERSION + 1}")
     with pytest.raises(LedgerError, match="newer gateway"):
-        queries.usage(path)
+        usage(path)
 
 
 def test_an_empty_file_says_that_no_gateway_has_used_it(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
     with pytest.raises(LedgerError, match="the ledger is empty"):
-        queries.requests(path)
+        requests(path)
 
 
 def test_the_reading_side_cannot_write(write: Write, path: Path) -> None:
     write([a_record()], [])
-    with pytest.raises(LedgerError, match="readonly"):
-        queries._read(path, "DELETE FROM requests RETURNING id", [])
+    with pytest.raises(LedgerError, match="readonly"), reading(path) as reader:
+        list(reader.rows("DELETE FROM requests RETURNING id"))
 
 
 def test_a_ledger_is_read_while_it_is_written(write: Write, path: Path) -> None:
@@ -161,25 +228,28 @@ def test_a_ledger_is_read_while_it_is_written(write: Write, path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as writing:
         writing.execute("BEGIN IMMEDIATE")
         writing.execute("DELETE FROM requests")
-        assert len(queries.requests(path)) == 1
+        assert len(requests(path)) == 1
 
 
 @pytest.mark.parametrize("outcome", [None, "finished", "open"])
 def test_the_last_requests_are_found_without_going_through_the_ledger(
-    write: Write, path: Path, monkeypatch: pytest.MonkeyPatch, outcome: str | None
+    write: Write, path: Path, outcome: str | None
 ) -> None:
     write([], [])
-    statements: list[str] = []
-    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+    asked: list[tuple[str, Any]] = []
 
-    def traced(*args: Any, **kwargs: Any) -> sqlite3.Connection:
-        db = connect(*args, **kwargs)
-        db.set_trace_callback(statements.append)
-        return db
+    class Asked:
+        place, newest = "", ""
 
-    monkeypatch.setattr(sqlite3, "connect", traced)
-    queries.requests(path, outcome=outcome)
-    with closing(connect(path)) as db:
-        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statements[-1]}")]
+        def rows(self, statement: str, values: Any = ()) -> Iterator[dict[str, Value]]:
+            asked.append((statement, values))
+            return iter(())
+
+    with reading(path) as reader:
+        told = Asked()
+        told.newest = reader.newest
+        list(queries.requests(told, queries.Filter(outcome=outcome)))
+        ((statement, values),) = asked
+        plan = [row["detail"] for row in reader.rows(f"EXPLAIN QUERY PLAN {statement}", values)]
     assert len(plan) == 1  # no step for sorting
-    assert "USING INDEX" in plan[0]
+    assert "USING INDEX" in str(plan[0])

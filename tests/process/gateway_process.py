@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import NamedTuple, TypeVar
 
 from gateway.ledger import LedgerError, queries
+from gateway.ledger.reading import reading
 from gateway.record import Value
 from tests.canaries import assert_clean
 
@@ -244,7 +245,8 @@ class GatewayProcess:
     def rows(self) -> list[Row]:
         """All rows of the ledger, oldest first; none while there is no ledger."""
         try:
-            return list(queries.requests(self.state / "ledger.sqlite", last=100_000)[::-1])
+            with reading(self.state / "ledger.sqlite") as reader:
+                return list(queries.requests(reader, last=100_000))
         except LedgerError:
             return []
 

@@ -1,0 +1,89 @@
+"""A ledger opened for reading, whatever keeps it: what `queries` asks.
+
+Statements are portable SQL with ``?`` for their values.  What one database has and another has not
+(how the newest rows are found without sorting) a reader says itself.  Reading blocks, sees what is
+committed, and never waits for a gateway that writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote
+
+from ..record import Value
+from . import schema
+from .interface import LedgerError
+
+
+class Reader(Protocol):
+    """An open ledger."""
+
+    #: Where it is, as people are told.
+    place: str
+    #: What follows ORDER BY to have the newest row first, without going through all of them.
+    newest: str
+
+    def rows(self, statement: str, values: Sequence[str | int] = ()) -> Iterator[dict[str, Value]]:
+        """The rows of a SELECT by the names of their columns, as they are read."""
+
+
+class SqliteReader:
+    """A `Reader` of a SQLite file."""
+
+    newest = "started_at DESC, rowid DESC"
+
+    def __init__(self, db: sqlite3.Connection, place: str) -> None:
+        self._db = db
+        self.place = place
+
+    def rows(self, statement: str, values: Sequence[str | int] = ()) -> Iterator[dict[str, Value]]:
+        """See `Reader.rows`."""
+        cursor = self._db.execute(statement, values)
+        names = [column[0] for column in cursor.description]
+        for row in cursor:
+            yield dict(zip(names, row, strict=True))
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[Reader]:
+    """The ledger in a file, read-only.
+
+    Raises `LedgerError`, also for what goes wrong while it is read.
+    """
+    with opened(path, "ro") as db:
+        yield SqliteReader(db, str(path))
+
+
+@contextlib.contextmanager
+def opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
+    """A connection in one of SQLite's modes, ``ro`` or ``rw``; raises `LedgerError`."""
+    _check_file(path)
+    try:
+        uri = f"file:{quote(str(path))}?mode={mode}"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:
+            if schema.is_empty(db, path):
+                raise LedgerError(f"{path}: the ledger is empty; start the gateway once")
+            yield db
+    except sqlite3.Error as error:
+        raise LedgerError(
+            f"{path}: the ledger cannot be used ({error}); it must be a gateway's SQLite file, and "
+            "its directory open to you: try again as the user that runs the gateway"
+        ) from error
+
+
+def _check_file(path: Path) -> None:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise LedgerError(
+            f"{path}: there is no ledger yet; a gateway with this configuration makes it at start"
+        ) from None
+    except OSError as error:
+        raise LedgerError(
+            f"{path}: the ledger cannot be used ({error.strerror}); "
+            "try again as the user that runs the gateway"
+        ) from error

@@ -304,6 +304,17 @@ def test_usage_tells_the_share_of_the_cache_and_what_it_saved(run: Run, write: W
     assert [line.split()[-1] for line in out] == ["SAVED", "0.5000", "?", "0.5000+"]
 
 
+def test_where_nothing_came_from_a_cache_nothing_was_saved(run: Run, write: Write) -> None:
+    """A8: 0 where that is told, unknown where it is not."""
+    write(
+        a_record(model_served="told", usage=Usage(10, 0, None, None, 0)),
+        a_record(model_served="untold", usage=Usage(10, output_tokens=0)),
+    )
+    _, out, _ = run("usage", "--json")
+    told = {row["model"]: row["cache_saved_usd"] for row in map(json.loads, out)}
+    assert told == {"told": 0.0, "untold": None}
+
+
 def test_a_cache_that_is_written_and_never_read_costs_more(run: Run, write: Write) -> None:
     write(a_record(model_served="m-1", usage=Usage(1_000_000, None, 1_000_000, None, 0)))
     _, out, _ = run("usage", "--by", "day", "--json")
@@ -415,6 +426,19 @@ def test_only_rows_that_are_meant_are_priced_again(run: Run, write: Write, path:
     _, out, _ = run("reprice", "--since", "2026-09-21", "--tenant", "alice")
     assert out[0].startswith("1 request with usage: 1 changed")
     assert [cost for cost, _ in costs(path)].count(10.0) == 1
+
+
+def test_it_is_said_that_list_prices_are_not_installed(
+    write: Write, run: Run, config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A12: without the extra only own prices count, and nobody is left to wonder."""
+    write(known())
+    monkeypatch.setitem(sys.modules, "genai_prices", None)
+    Path(config).write_text(Path(config).read_text().replace("prices = off\n", ""))
+    status, out, err = run("reprice", "--since", "2020-01-01")
+    assert (status, err.count("\n")) == (0, 1)
+    assert err.startswith("no list prices: the extra prices (the package genai-prices) is not")
+    assert out[0].startswith("1 request with usage: 1 changed")
 
 
 def test_a_dry_run_changes_nothing(run: Run, write: Write, path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 
 from ..ledger.costs import cost_writing
 from ..prices import Pricer
+from ..prices.pricer import MISSING
 from ..prices.reprice import Repricing, reprice
 from .arguments import Commands, add_filters, add_times, config_of, filter_of
 from .output import dollars, plural, printable
@@ -37,8 +39,11 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Reprice, say what was done, and return the exit status."""
     which, config = filter_of(arguments), config_of(arguments)
+    pricer = Pricer.of(config)
+    if pricer.missing:
+        print(MISSING, file=sys.stderr)
     with cost_writing(config.ledger.path) as ledger:
-        done = reprice(Pricer.of(config), ledger, which, dry_run=arguments.dry_run)
+        done = reprice(pricer, ledger, which, dry_run=arguments.dry_run)
     if arguments.json:
         _print_json(done, dry_run=arguments.dry_run)
     else:

@@ -7,6 +7,7 @@ import datetime
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from ..config import Config
 from ..ledger import queries
@@ -88,7 +89,9 @@ class _Report:
         else:
             saved = {}
         for row in sums:
-            group = saved.get(row[by], Savings())
+            # Where it is told that nothing came from a cache, nothing was saved.
+            nothing = None if row["cache_read_tokens"] is None else Decimal()
+            group = saved.get(row[by], Savings(nothing))
             yield {
                 **row,
                 "cache_saved_usd": None if group.usd is None else float(group.usd),

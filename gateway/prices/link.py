@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from ..record import Record, Usage
-from .pricer import Pricer
+from .pricer import MISSING, Pricer
 
 _log = Logger(namespace="gateway.prices")
 
@@ -47,7 +47,12 @@ class PriceLink:
         self._stop_waiters: list[Deferred[None]] = []
 
     def start(self) -> None:
-        """Begin; until then, and after `stop`, records go on as they are."""
+        """Begin; until then, and after `stop`, records go on as they are.
+
+        Says in the log, once, if there are no list prices.
+        """
+        if self._pricer.missing:
+            _log.info("{what}", what=MISSING)
         self._pool.start()
         self._started = True
 

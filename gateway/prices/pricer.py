@@ -18,12 +18,17 @@ from .own import OwnPrices
 from .rates import Rates
 from .usage_raw import extras
 
-__all__ = ["REPORTED", "Price", "Pricer", "Rates"]
+__all__ = ["MISSING", "REPORTED", "Price", "Pricer", "Rates"]
 
 _log = Logger(namespace="gateway.prices")
 
 #: What `Price.snapshot` says where the provider itself reported the cost.
 REPORTED: Final = "provider"
+#: What people are told where `Pricer.missing`.
+MISSING: Final = (
+    "no list prices: the extra prices (the package genai-prices) is not installed; "
+    "costs are known only where [prices NAME] or the provider tells them"
+)
 #: How many pairs of upstream and model without a price are named in the log.
 _MOST_NAMED: Final = 100
 
@@ -42,25 +47,19 @@ class Pricer:
     def __init__(self, own: OwnPrices, listed: ListPrices | None = None) -> None:
         self.priced = 0  #: records that got a price
         self.unpriced = 0  #: records that told their usage and whose cost is not known
+        self.missing = False  #: list prices were wanted and are not installed
         self._own = own
         self._listed = listed
         self._named: set[tuple[str, str]] = set()
 
     @classmethod
     def of(cls, config: Config) -> Pricer:
-        """The prices of a configuration; reads the list prices, which takes 0.2 s.
-
-        Says in the log if they are not installed.
-        """
-        listed = None
-        if any(upstream.prices != OFF for upstream in config.upstreams.values()):
-            listed = offline.load(config.upstreams)
-            if listed is None:
-                _log.info(
-                    "no list prices: the extra prices (the package genai-prices) is not installed; "
-                    "costs are known only where [prices NAME] or the provider tells them"
-                )
-        return cls(OwnPrices(config.prices), listed)
+        """The prices of a configuration; reads the list prices, which takes 0.2 s."""
+        wanted = any(upstream.prices != OFF for upstream in config.upstreams.values())
+        listed = offline.load(config.upstreams) if wanted else None
+        pricer = cls(OwnPrices(config.prices), listed)
+        pricer.missing = wanted and listed is None
+        return pricer
 
     def price(self, charge: Charge) -> Price | None:
         """What a request cost; None if that is not known.

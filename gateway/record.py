@@ -148,6 +148,10 @@ class Record:
     usage_raw: str | None = None
     cost_usd: float | None = None
     price_snapshot: str | None = None
+    #: The provider's own id of its answer, where the same answer can be asked for again by it.
+    response_id: str | None = None
+    #: The answer repeats one that another request began: it counts only if no other row counts it.
+    replay: bool = False
 
     def as_row(self) -> dict[str, Value]:
         """The record as the columns of `COLUMNS`: the shape of a row, of JSON and of log fields."""

@@ -431,7 +431,8 @@ class Exchange:
             paused_seconds=0.0 if self._pressure is None else self._pressure.paused_seconds,
             keepalives=self._voice.beats,
         )
-        record = settled(intent, ending, self._services.wall(), course)
+        wall = self._services.wall()
+        record = settled(intent, ending, wall, course, replay=self._peek.replay)
         return self._services.redactor.record(record, self._match.caller.credentials)
 
     def _shown(self, text: str | None) -> str | None:

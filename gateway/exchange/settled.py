@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..dialects.base import Reading
 from ..http1 import ResponseHead
-from ..record import Intent, Outcome, Record, UsageSource
+from ..record import Intent, Outcome, Record, Usage, UsageSource
 from .deadlines import Moments
 from .life import Ending
 from .relay import Relay
@@ -30,8 +30,13 @@ class Course:
     keepalives: int
 
 
-def settled(intent: Intent, ending: Ending, wall: float, course: Course) -> Record:
-    """The record; `wall` is the time of day at the end, in seconds since the epoch."""
+def settled(
+    intent: Intent, ending: Ending, wall: float, course: Course, *, replay: bool = False
+) -> Record:
+    """The record; `wall` is the time of day at the end, in seconds since the epoch.
+
+    `replay` is `Peek.replay` of the request.
+    """
     moments, relay, head = course.moments, course.relay, course.head
     reading = Reading() if relay is None else relay.reading()
 
@@ -62,6 +67,8 @@ def settled(intent: Intent, ending: Ending, wall: float, course: Course) -> Reco
         usage=reading.usage,
         usage_source=_source(reading),
         usage_raw=reading.usage_raw,
+        response_id=reading.response_id,
+        replay=replay,
     )
 
 
@@ -82,9 +89,8 @@ def _request_id(head: ResponseHead | None) -> str | None:
 
 
 def _source(reading: Reading) -> UsageSource:
-    """Counts are the provider's if it sent some that can be believed."""
-    told = reading.usage_raw is not None and reading.usage_problem is None
-    return UsageSource.PROVIDER if told else UsageSource.NONE
+    """Counts are the provider's if it sent any that can be believed."""
+    return UsageSource.NONE if reading.usage == Usage() else UsageSource.PROVIDER
 
 
 def _ms(seconds: float) -> float:

@@ -17,6 +17,7 @@ from pathlib import Path
 from ..config.model import Durability
 from . import schema
 from .interface import LedgerError
+from .migrations import migrate, version_of
 from .rows import Row
 
 #: Seconds for which SQLite itself waits for another program's lock; the writer then tries again.
@@ -65,7 +66,7 @@ class Store:
         self._db = db = sqlite3.connect(
             self._path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
         )
-        empty = schema.is_empty(db, self._path)
+        version_of(db, str(self._path))
         (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise LedgerError(
@@ -74,8 +75,7 @@ class Store:
             )
         db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
         with self._transaction(db):
-            if empty:
-                schema.create(db)
+            migrate(db, str(self._path))
             return db.execute(schema.SETTLE_KILLED, (now,)).rowcount
 
     def write(self, opened: Sequence[Row], settled: Sequence[Row]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.task import Clock
 
-from gateway.record import Intent, Outcome, Phase, Record, Usage, UsageSource, new_id
+from gateway.record import COLUMNS, Intent, Outcome, Phase, Record, Usage, UsageSource, new_id
 
 #: The moment at which these requests begin, in seconds since the epoch.
 BEGAN = 1_790_000_000.0
@@ -62,7 +62,10 @@ def rows(path: Path) -> list[dict[str, Any]]:
     """The rows of the file in the order of their coming, as another process sees them now."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
-        return [dict(row) for row in db.execute("SELECT * FROM requests ORDER BY rowid")]
+        return [
+            dict(row)
+            for row in db.execute(f"SELECT {', '.join(COLUMNS)} FROM requests ORDER BY rowid")
+        ]
 
 
 def only_row(path: Path) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 import stat
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,13 +49,6 @@ async def test_a_request_opened_and_settled_is_one_row(ledger: SqliteLedger, pat
     assert only_row(path) == record.as_row()
     assert only_row(path)["output_tokens"] == 0
     assert only_row(path)["reasoning_tokens"] is None
-
-
-async def test_a_table_has_the_columns_of_a_record_and_no_others(
-    ledger: SqliteLedger, path: Path
-) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        assert tuple(row[1] for row in db.execute("PRAGMA table_info(requests)")) == COLUMNS
 
 
 async def test_a_request_that_was_rejected_has_a_row_without_an_intent(

@@ -10,8 +10,9 @@ import pytest
 
 from gateway.config.model import Durability
 from gateway.ledger.rows import intent_values, record_values
+from gateway.ledger.schema import OPENED, SETTLED
 from gateway.ledger.store import Store
-from gateway.record import COLUMNS, INTENT_COLUMNS, Value, intent_row
+from gateway.record import Value, intent_row
 from tests.ledger.helpers import a_record, an_intent, only_row, rows
 
 
@@ -51,14 +52,16 @@ def test_an_intent_that_is_repeated_does_not_open_a_settled_row(store: Store, pa
 
 
 def test_rows_say_what_intents_and_records_say() -> None:
-    record = a_record(error_detail="ü", attempts=2)
+    record = a_record(error_detail="ü", attempts=2, response_id="resp_1")
 
     def plain(values: dict[str, Value]) -> dict[str, Value]:
         return {name: values[name] for name in sorted(values)}
 
-    assert plain(dict(zip(COLUMNS, record_values(record), strict=True))) == plain(record.as_row())
-    told = dict(zip(INTENT_COLUMNS, intent_values(record.intent), strict=True))
-    assert plain(told) == plain(dict(intent_row(record.intent)))
+    internal: dict[str, Value] = {"response_id": "resp_1", "replay": 0}
+    told = dict(zip(SETTLED, record_values(record), strict=True))
+    assert plain(told) == plain({**record.as_row(), **internal})
+    told = dict(zip(OPENED, intent_values(record.intent, "me"), strict=True))
+    assert plain(told) == plain({**intent_row(record.intent), "writer": "me"})
 
 
 def test_rows_are_made_of_plain_values() -> None:

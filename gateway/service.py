@@ -153,7 +153,11 @@ class GatewayService(Service):
         """Open the ledger and the key of the tenants' names."""
         state_dir = config.gateway.state_dir
         ledger = SqliteLedger(
-            config.ledger.path, config.ledger.durability, self._instance, self._reactor
+            config.ledger.path,
+            config.ledger.durability,
+            self._instance,
+            self._reactor,
+            retention=config.ledger.retention,
         )
         try:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -195,6 +195,7 @@ class Ledger:
 
     path: Path
     durability: Durability = Durability.PROCESS
+    retention: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,12 @@ _LEDGER = {
         "power too, at the price of a disk write before each request).",
         default="process",
     ),
+    "retention": Key(
+        values.duration_or(None, "1h", "36500d"),
+        "How long rows are kept after their requests began, such as 90d; older ones are deleted "
+        "little by little. off: for ever.",
+        default="off",
+    ),
 }
 
 #: The keys of [defaults], which every route has too.

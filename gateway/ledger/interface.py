@@ -51,9 +51,9 @@ class Ledger(Protocol):
     def open(self, intent: Intent) -> Deferred[None]:
         """Write the opening entry of a request; never blocks, never raises.
 
-        Fires in the reactor's thread once the row survives what `durability` promises.  Fails with
-        `LedgerUnavailable` if that cannot be had in time: then the request must not be sent, and
-        no row of it will say that it was.
+        Fires in the reactor's thread, or has fired, once the row survives what `durability`
+        promises.  Fails with `LedgerUnavailable` if that cannot be had in time: then the request
+        must not be sent, and no row of it will say that it was.
         """
 
     def settle(self, record: Record) -> None:

@@ -39,7 +39,7 @@ def intent_values(intent: Intent, writer: str | None = None) -> Row:
     """An intent's values in the order of `schema.OPENED`.  Raises ValueError on absurd times."""
     values = [*_of_intent(intent), writer]
     values[_INTENT_STARTED] = timestamp(intent.started_at)
-    return tuple(map(storable, values))
+    return _storable(values)
 
 
 def record_values(record: Record) -> Row:
@@ -47,7 +47,17 @@ def record_values(record: Record) -> Row:
     values = list(_of_record(record))
     values[_STARTED] = timestamp(record.intent.started_at)
     values[_ENDED] = timestamp(record.ended_at)
-    return tuple(map(storable, values))
+    return _storable(values)
+
+
+def _storable(values: list[str | int | float | None]) -> Row:
+    """All values as `storable` has them; nearly all are and need not be asked about."""
+    return tuple(
+        [
+            value if value is None or (type(value) is str and value.isascii()) else storable(value)
+            for value in values
+        ]
+    )
 
 
 def storable(value: str | int | float | None) -> str | int | float | None:

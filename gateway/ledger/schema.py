@@ -53,6 +53,12 @@ COUNTED = (
     f"AND usage_source <> '{UsageSource.NONE}' LIMIT 1"
 )
 
+#: Deletes settled rows that began before a time, so many at most, but none of the outbox.
+PRUNE = (
+    "DELETE FROM requests WHERE rowid IN (SELECT rowid FROM requests WHERE started_at < ? "
+    "AND outcome IS NOT NULL AND id NOT IN (SELECT id FROM outbox) ORDER BY started_at LIMIT ?)"
+)
+
 #: Notes that a row changed, for whoever ships rows to a server.
 CHANGED = "INSERT INTO outbox (id) VALUES (?)"
 

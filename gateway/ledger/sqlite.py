@@ -1,17 +1,21 @@
 """The SQLite ledger as the reactor sees it: the bound, the deadlines, and who has to be told what.
 
+Durability.  With ``process`` an intent is noted in the spool and answered at once: the database
+follows.  With ``power`` it is answered when the database has it on the disk.  Settled rows are
+noted in the spool either way, and follow into the database.
+
 The bound.  An intent is refused when `queue_limit` rows are waiting already.  An accepted intent
 has a place for its settled row set aside (`open_rows` counts them), so that row is taken however
 long the queue is.  Memory is bounded by `queue_limit` and the number of exchanges.  Settled rows
 that never had an intent (what the gateway itself refused) have no such place; they are taken up to
 twice the limit, because work is to be refused before rows are lost, and dropped beyond it.
 
-The deadline.  An intent that is not written within `OPEN_TIMEOUT` is abandoned: its Deferred fails
-and its request is not sent.  Intents wait in the order of their deadlines, so one timer, set for
-the oldest, serves all.  The writer drops an abandoned intent that it has not written yet.  One that
-it was writing at that moment is found out when the report comes in, and its row is settled as
-``rejected`` with ``ledger_unavailable`` unless its exchange has said how it ended.  (If the process
-dies between these two, the next start settles the row as ``killed``.)
+The deadline, where intents wait.  One that is not written within `OPEN_TIMEOUT` is abandoned: its
+Deferred fails and its request is not sent.  Intents wait in the order of their deadlines, so one
+timer, set for the oldest, serves all.  The writer drops an abandoned intent that it has not written
+yet.  One that it was writing at that moment is found out when the report comes in, and its row is
+settled as ``rejected`` with ``ledger_unavailable`` unless its exchange has said how it ended.  (If
+the process dies between these two, the next start settles the row as ``killed``.)
 
 Everything here runs in the reactor's thread.
 """
@@ -30,10 +34,12 @@ from twisted.logger import Logger
 
 from ..config.model import Durability
 from ..record import ErrorCode, Intent, Outcome, Phase, Record, timestamp
+from . import damage
+from .chores import Chores
 from .interface import LedgerReactor, LedgerUnavailable
 from .rows import Row, intent_values, record_values
 from .store import Store
-from .writer import Opening, Report, Writer
+from .writer import Opening, Report, Turned, Writer
 
 _log = Logger(namespace="gateway.ledger")
 
@@ -55,23 +61,31 @@ class SqliteLedger:
         reactor: LedgerReactor,
         queue_limit: int = 10_000,
         *,
+        retention: float | None = None,
+        alone: bool = True,
+        ship: bool = False,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Nothing is touched before `start`.
 
-        `instance` is who another process is told holds the file; `queue_limit` is in rows; `wall`
-        is the time of day in seconds since the epoch.
+        `instance` is who another process is told holds the file; `queue_limit` is in rows;
+        `retention` is how many seconds rows are kept, None for ever; `alone` and `ship` are as
+        `Store` has them; `wall` is the time of day in seconds since the epoch.
         """
         self.queued = 0  #: rows handed to the writer and not yet reported on
         self.written = 0  #: rows written since the start, intents and settled ones
         self.refused = 0  #: intents that were failed with `LedgerUnavailable`
         self.dropped = 0  #: settled rows that could not be taken
-        self.recovered = 0  #: rows of a dead process that were settled at the start
+        self.recovered = 0  #: rows of dead processes that were settled as killed
         self._path = path
         self._reactor = reactor
         self._limit = queue_limit
         self._wall = wall
-        self._store = Store(path, durability, f"process {os.getpid()}, instance {instance}")
+        self._durability = durability
+        self._retention = retention
+        owner = f"process {os.getpid()}, instance {instance}"
+        self._store = Store(path, durability, owner, alone=alone, ship=ship)
+        self._spool_fails = False
         self._writer: Writer | None = None  # while started and not ended
         self._stopping = False  # no more intents
         self._finished = False  # no more rows at all
@@ -89,14 +103,25 @@ class SqliteLedger:
 
     def start(self) -> None:
         """See `Ledger.start`."""
-        self.recovered = self._store.open(timestamp(self._wall()))
-        if self.recovered:
-            _log.warn(
-                "{count} requests were open when the gateway died; they are settled as killed",
-                count=self.recovered,
+        self._tell_killed(self._store.open(timestamp(self._wall())))
+        for aside in damage.quarantined(self._path):
+            _log.critical(
+                "ledger {path}: a damaged ledger was set aside as {aside}, and its rows are "
+                "missing here; save what can be read of it (sqlite3's .recover), then take it away",
+                path=str(self._path),
+                aside=str(aside),
             )
-        self._writer = Writer(self._store, self._reactor, self._reported, self._ended)
+        chores = Chores(self._store, self._retention, self._wall)
+        self._writer = Writer(self._store, chores, self._reactor, self._reported, self._ended)
         self._writer.start()
+
+    def _tell_killed(self, count: int) -> None:
+        self.recovered += count
+        if count:
+            _log.warn(
+                "{count} requests were open when their process died; they are settled as killed",
+                count=count,
+            )
 
     def open(self, intent: Intent) -> Deferred[None]:
         """See `Ledger.open`."""
@@ -105,13 +130,20 @@ class SqliteLedger:
         if self.queued >= self._limit:
             return self._refusal(f"{self._limit} rows are waiting to be written already")
         try:
-            row = intent_values(intent)
+            row = intent_values(intent, self._store.spool.name)
         except Exception:
             _log.failure("request {id}: its intent cannot be written", id=intent.id)
             return self._refusal("the intent cannot be written")
+        if self._durability is Durability.PROCESS:
+            problem = self._spooled(self._store.spool.open, row)
+            if problem is not None:
+                return self._refusal(problem)
+            self._reserved.add(intent.id)
+            self._put(self._writer, Opening(intent, row, acknowledged=True))
+            return succeed(None)
         deadline = self._reactor.seconds() + OPEN_TIMEOUT
         waiter: Deferred[None] = Deferred(lambda _: self._abandon(opening))
-        opening = Opening(intent, row, deadline, waiter)
+        opening = Opening(intent, row, deadline=deadline, waiter=waiter)
         self._reserved.add(intent.id)
         self._waiting.append(opening)
         if self._timer is None:
@@ -141,11 +173,27 @@ class SqliteLedger:
             self.dropped += 1
             _log.failure("request {id}: its row cannot be written", id=record.intent.id)
         else:
+            problem = self._spooled(self._store.spool.settle, row)
+            if problem is not None:
+                self._trouble(problem)
             self._put(writer, row)
+
+    def _spooled(self, note: Callable[[Row], None], row: Row) -> str | None:
+        """Note a row in the spool; returns why that was not possible."""
+        try:
+            note(row)
+        except OSError as error:
+            self._spool_fails = True
+            return f"the spool takes no rows ({error.strerror or error})"
+        self._spool_fails = False
+        return None
 
     def _put(self, writer: Writer, item: Opening | Row) -> None:
         self.queued += 1
         writer.put(item)
+        number = self._store.spool.turn()
+        if number is not None:
+            writer.put(Turned(number))
 
     # What the writer tells.
 
@@ -153,9 +201,10 @@ class SqliteLedger:
         done = len(report.written) + report.settled
         self.written += done
         self.queued -= done + len(report.refused) + report.discarded
+        self._tell_killed(report.killed)
         if report.error is not None:
             self._trouble(f"the store failed ({report.error})")
-        elif done and self._troubles and self.queued <= self._limit // 2:
+        elif done and self._troubles and not self._spool_fails and self.queued <= self._limit // 2:
             self._troubles.clear()
             _log.info("ledger {path}: takes rows again", path=str(self._path))
         for opening in report.written:
@@ -229,6 +278,7 @@ class SqliteLedger:
         self._stop_waiters.append(waiter)
         if not self._stopping:
             self._stopping = True
+            self._writer.hurry()
             self._stop_timer = self._reactor.callLater(STOP_TIMEOUT, self._stop_late)
             self._finish_writer()
         return waiter

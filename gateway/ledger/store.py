@@ -1,24 +1,27 @@
-"""The database file: opened, locked, written, closed.  Blocks; knows nothing of Twisted.
+"""The database file: opened, written, closed.  Blocks; knows nothing of Twisted.
 
-`Store.open` is called at start, `write` and `close` by the writer thread alone.  Invariants: at
-most one process has a store open (an exclusive lock on a file beside it); a file is made only where
-there was none, and nothing that is not a ledger is ever changed.
+`Store.open` is called at start, everything else by the writer thread alone.  Invariants: one
+instance has a store open (`identity.InstanceLock`), with one or several processes; a file is made
+only where there was none or where a damaged one was moved aside, which is told; nothing that is not
+a ledger is ever changed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..config.model import Durability
-from . import schema
+from . import damage, schema
+from .identity import InstanceLock
 from .interface import LedgerError
 from .migrations import migrate, version_of
+from .once import billed_once
 from .rows import Row
+from .spool import Spool, dead_spools, directory_of
 
 #: Seconds for which SQLite itself waits for another program's lock; the writer then tries again.
 _BUSY_TIMEOUT = 1.0
@@ -36,19 +39,40 @@ def is_locked(error: Exception) -> bool:
 class Store:
     """One ledger's file.  `open` first; not to be opened again after `close`."""
 
-    def __init__(self, path: Path, durability: Durability, owner: str) -> None:
-        """`owner` is told to another process that finds the file in use."""
+    def __init__(
+        self,
+        path: Path,
+        durability: Durability,
+        owner: str,
+        *,
+        alone: bool = True,
+        ship: bool = False,
+    ) -> None:
+        """`owner` is told to another instance that finds the file in use.
+
+        `alone`: this process is all of its instance, takes its lock and knows at start that nobody
+        else writes; otherwise a parent process holds the lock, and others write too.  `ship` notes
+        every change in the outbox, for somebody who empties it.
+        """
         self._path = path
         self._durability = durability
-        self._owner = owner
-        self._lock: int | None = None
+        self._instance = InstanceLock(path, owner) if alone else None
+        self._ship = ship
         self._identity: tuple[int, int] | None = None
         self._db: sqlite3.Connection | None = None
+        self._spool: Spool | None = None
+
+    @property
+    def spool(self) -> Spool:
+        """Where rows are noted first; the store must be open."""
+        assert self._spool is not None
+        return self._spool
 
     def open(self, now: str) -> int:
-        """Open or make the file and settle open rows as killed at `now`; returns their number.
+        """Open or make the file, take over what the dead have left, and make a spool.
 
-        Raises `LedgerError`, and then holds nothing.
+        Returns how many open rows were settled as killed at `now`.  Raises `LedgerError`, and then
+        holds nothing.
         """
         try:
             with _explained(self._path):
@@ -59,7 +83,23 @@ class Store:
 
     def _open(self, now: str) -> int:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = _exclusive_lock(self._path, self._owner)
+        if self._instance is not None:
+            self._instance.take()
+        spools = directory_of(self._path)
+        try:
+            killed = self._open_database(now)
+        except sqlite3.DatabaseError as error:
+            # Only beside a ledger's file is there a directory of spools; one that others have
+            # open must not be moved under their feet.
+            if not damage.is_damage(error) or self._instance is None or not spools.exists():
+                raise
+            damage.quarantine(self._path)  # first: closing would have SQLite remove its log
+            self._close_database()
+            killed = self._open_database(now)
+        self._spool = Spool(spools)
+        return killed
+
+    def _open_database(self, now: str) -> int:
         # SQLite would make it readable for all, as the umask has it; its other files follow this.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self._identity = _identity(self._path)
@@ -76,7 +116,38 @@ class Store:
         db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
         with self._transaction(db):
             migrate(db, str(self._path))
-            return db.execute(schema.SETTLE_KILLED, (now,)).rowcount
+        damage.check(db, self._path)
+        killed = self.recover(now)
+        if self._instance is not None:  # nobody is left who could have opened any other row
+            with self._transaction(db):
+                killed += self._settle_killed(db, now)
+        return killed
+
+    def recover(self, now: str) -> int:
+        """Take over the spools of dead processes: their rows, and what they had open.
+
+        Returns how many open rows were settled as killed at `now`.  Raises sqlite3.Error and
+        OSError; what was not taken over then is still there.
+        """
+        assert self._db is not None
+        killed = 0
+        for spool in dead_spools(directory_of(self._path)):
+            opened, settled = spool.rows()
+            with self._transaction(self._db) as db:
+                self._write(db, opened, settled)
+                killed += self._settle_killed(db, now, spool.name)
+            spool.remove()
+        return killed
+
+    def _settle_killed(self, db: sqlite3.Connection, now: str, writer: str | None = None) -> int:
+        """Settle what is open, of one writer or of all."""
+        whose, values = ("", ()) if writer is None else (" AND writer = ?", (writer,))
+        if self._ship:
+            db.execute(
+                "INSERT INTO outbox (id) SELECT id FROM requests WHERE outcome IS NULL" + whose,
+                values,
+            )
+        return db.execute(schema.SETTLE_KILLED + whose, (now, *values)).rowcount
 
     def write(self, opened: Sequence[Row], settled: Sequence[Row]) -> None:
         """Write both in one transaction: all or nothing, and safe to repeat.
@@ -88,23 +159,48 @@ class Store:
         if _identity(self._path) != self._identity:
             raise FileNotFoundError("the file was replaced; put the old one back or restart")
         with self._transaction(self._db) as db:
-            # An empty executemany still costs a statement.
-            if opened:
-                db.executemany(schema.OPEN, opened)
-            if settled:
-                db.executemany(schema.SETTLE, settled)
+            self._write(db, opened, settled)
 
-    def close(self) -> None:
-        """Fold the log into the file and let go of it.  Harmless when nothing is open."""
+    def _write(self, db: sqlite3.Connection, opened: Sequence[Row], settled: Sequence[Row]) -> None:
+        over = {row[0] for row in settled}
+        opened = [row for row in opened if row[0] not in over]
+        # An empty executemany still costs a statement.
+        if opened:
+            db.executemany(schema.OPEN, opened)
+        if settled:
+            # Row by row, each seeing the rows before it: one answer may be told of by two of them.
+            db.executemany(schema.SETTLE, (billed_once(db, row) for row in settled))
+        if self._ship:
+            db.executemany(schema.CHANGED, ((row[0],) for row in (*opened, *settled)))
+
+    def prune(self, before: str, limit: int) -> int:
+        """Delete up to `limit` settled rows that began before a time; returns how many it did.
+
+        Rows that a server is still to be told of stay.  Raises sqlite3.Error.
+        """
+        assert self._db is not None
+        with self._transaction(self._db) as db:
+            return db.execute(schema.PRUNE, (before, limit)).rowcount
+
+    def close(self, *, complete: bool = True) -> None:
+        """Fold the log into the file and let go of it.  Harmless when nothing is open.
+
+        `complete` says that all rows are in the database; else the spool stays for the next start.
+        """
+        spool, self._spool = self._spool, None
+        if spool is not None:
+            spool.close(remove=complete)
+        self._close_database()
+        if self._instance is not None:
+            self._instance.release()
+
+    def _close_database(self) -> None:
         db, self._db = self._db, None
         if db is not None:
             # If this fails, the log stays beside the file and the next start reads it.
             with contextlib.suppress(sqlite3.Error):
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             db.close()
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            os.close(lock)  # the lock's file stays: removing it would race with who waits for it
 
     @staticmethod
     @contextlib.contextmanager
@@ -122,23 +218,6 @@ class Store:
 def _identity(path: Path) -> tuple[int, int]:
     status = os.stat(path)
     return status.st_dev, status.st_ino
-
-
-def _exclusive_lock(path: Path, owner: str) -> int:
-    """Hold the file beside `path` as long as the returned descriptor is open."""
-    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(lock, 200, 0).decode("utf-8", "replace").strip()
-        os.close(lock)
-        raise LedgerError(
-            f"{path}: another gateway uses this ledger ({holder or 'unknown'}); "
-            "stop it, or give this one another state_dir or [ledger] url"
-        ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{owner}\n".encode(), 0)
-    return lock
 
 
 @contextlib.contextmanager

@@ -1,12 +1,14 @@
-"""The one thread that writes the ledger: group commit, and trying again.
+"""The one thread that writes the database: group commit, trying again, and what has to be done.
 
 It takes everything that is queued and writes it in one transaction, so that a busy gateway pays for
-a commit per batch, not per row.  Its Python is short: rows come ready to be bound, and SQLite works
-without the interpreter's lock.
+a commit per batch, not per row.  When nobody waits for the database, it lets rows gather for
+`LINGER` first: being woken is what a row would cost most.  Its Python is short: rows come ready to
+be bound, and SQLite works without the interpreter's lock.
 
-What it could not write it keeps, and tries again until it can or is told to give up; settled rows
-are kept for ever, intents only while the store is merely locked and their exchanges still wait.  It
-touches no Deferred, no counter and no log: after every attempt one `Report` goes to the reactor.
+What it could not write it keeps, and tries again until it can or is told to give up; intents that
+somebody waits for only while the store is merely locked.  Between batches it does its `Chores`.
+
+It touches no Deferred, no counter and no log: after every attempt one `Report` goes to the reactor.
 """
 
 from __future__ import annotations
@@ -19,9 +21,13 @@ from queue import Empty, SimpleQueue
 from twisted.internet.defer import Deferred
 
 from ..record import Intent
+from .chores import Chores
 from .interface import LedgerReactor
 from .rows import Row
 from .store import Store, is_locked
+
+#: Seconds for which rows gather that are safe in the spool already.
+LINGER = 0.03
 
 #: Seconds between attempts on a store that fails: at first, and after a while.  Less than an intent
 #: waits, so that each intent gets its attempt.
@@ -33,25 +39,35 @@ _LONGEST_PAUSE = 1.0
 class Opening:
     """An intent on its way into the store.
 
-    `waiter` is the reactor's and None once it has fired.  `abandoned` is set by the reactor when
+    `acknowledged` is for one that is in the spool: its request may have been sent.  Otherwise
+    `waiter` is the reactor's and None once it has fired, and `abandoned` is set by the reactor when
     it has failed the waiter, and read by the thread, which may be writing the row just then.
     """
 
     intent: Intent
     row: Row
-    deadline: float
-    waiter: Deferred[None] | None
+    acknowledged: bool = False
+    deadline: float = 0.0
+    waiter: Deferred[None] | None = None
     abandoned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
+class Turned:
+    """A file of the spool has had its turn; what was queued before it is all that it holds."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """How one attempt went.  Every queued item is told of in exactly one report."""
+    """How one attempt went.  Every queued row is told of in exactly one report."""
 
     written: tuple[Opening, ...] = ()  #: their rows are in the store
     settled: int = 0  #: settled rows that are in the store
     refused: tuple[Opening, ...] = ()  #: not written, will not be
     discarded: int = 0  #: abandoned openings that were not written
+    killed: int = 0  #: open rows of dead processes that were settled
     error: str | None = None  #: why the attempt failed
 
 
@@ -61,17 +77,23 @@ class Writer:
     def __init__(
         self,
         store: Store,
+        chores: Chores,
         reactor: LedgerReactor,
         on_report: Callable[[Report], None],
         on_end: Callable[[], None],
     ) -> None:
         """`on_report` and `on_end` are called in the reactor's thread."""
         self._store = store
+        self._chores = chores
         self._reactor = reactor
         self._on_report = on_report
         self._on_end = on_end
-        self._queue: SimpleQueue[Opening | Row | None] = SimpleQueue()
+        self._queue: SimpleQueue[Opening | Row | Turned | None] = SimpleQueue()
+        self._hurry = threading.Event()  # somebody waits
         self._given_up = threading.Event()
+        self._openings: list[Opening] = []
+        self._settled: list[Row] = []
+        self._turned: list[Turned] = []
         # A daemon: a store that hangs in the kernel must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
 
@@ -79,70 +101,98 @@ class Writer:
         """Begin to write."""
         self._thread.start()
 
-    def put(self, item: Opening | Row) -> None:
+    def put(self, item: Opening | Row | Turned) -> None:
         """Queue an intent or a settled row; of one id, the intent first."""
         self._queue.put(item)
+        if isinstance(item, Opening) and not item.acknowledged:
+            self._hurry.set()
 
     def finish(self) -> None:
         """Close the store and call `on_end`; to be called when everything has been reported on."""
         self._queue.put(None)
+        self._hurry.set()
+
+    def hurry(self) -> None:
+        """Let nothing gather any more."""
+        self._hurry.set()
 
     def give_up(self) -> None:
         """Close the store after the attempt that is under way, whatever is left."""
         self._given_up.set()
+        self._hurry.set()
 
     def join(self) -> None:
         """Wait for the thread, which has called `on_end` as the last thing that it does."""
         self._thread.join()
 
     def _run(self) -> None:
-        openings: list[Opening] = []
-        settled: list[Row] = []
         pause = _FIRST_PAUSE
         while not self._given_up.is_set():
-            if self._take(openings, settled):
+            if self._take():
                 break
-            wanted = [opening for opening in openings if not opening.abandoned]
-            discarded = len(openings) - len(wanted)
-            openings = wanted
-            if not openings and not settled:
-                if discarded:
-                    self._report(Report(discarded=discarded))
-                continue
             try:
-                self._store.write([opening.row for opening in openings], settled)
+                report = self._attempt()
             except Exception as error:  # whatever it is, the rows are kept and the reactor hears it
-                text = str(error) or type(error).__name__
-                if is_locked(error):
-                    pause = _FIRST_PAUSE  # SQLite has waited already
-                    self._report(Report(discarded=discarded, error=text))
-                else:
-                    pause = min(2 * pause, _LONGEST_PAUSE)
-                    self._report(Report((), 0, tuple(openings), discarded, text))
-                    openings = []
+                locked = is_locked(error)  # SQLite has waited already
+                pause = _FIRST_PAUSE if locked else min(2 * pause, _LONGEST_PAUSE)
+                self._report(Report((), 0, self._refused(locked), 0, 0, _text(error)))
                 self._given_up.wait(pause)
             else:
                 pause = _FIRST_PAUSE
-                self._report(Report(tuple(openings), len(settled), (), discarded))
-                openings, settled = [], []
-        self._store.close()
+                if report is not None:
+                    self._report(report)
+        self._store.close(complete=not (self._openings or self._settled))
         self._reactor.callFromThread(self._on_end)
 
-    def _take(self, openings: list[Opening], settled: list[Row]) -> bool:
+    def _take(self) -> bool:
         """Add everything that is queued to the batch, wait if it is empty; True at the end."""
-        wait = not openings and not settled
+        wait = not self._openings and not self._settled
         try:
             while True:
-                item = self._queue.get(block=wait)
-                wait = False
+                item = self._queue.get(wait, self._chores.due_in() if wait else None)
+                if wait:
+                    wait = False
+                    self._hurry.wait(LINGER)
+                    self._hurry.clear()
                 if isinstance(item, Opening):
-                    openings.append(item)
+                    self._openings.append(item)
+                elif isinstance(item, Turned):
+                    self._turned.append(item)
                 elif item is None:
                     return True
                 else:
-                    settled.append(item)
+                    self._settled.append(item)
         except Empty:
             return False
 
+    def _attempt(self) -> Report | None:
+        """Write the batch, then do what is due; None if there was nothing to do."""
+        wanted = [opening for opening in self._openings if not opening.abandoned]
+        discarded, self._openings = len(self._openings) - len(wanted), wanted
+        if discarded:
+            self._report(Report(discarded=discarded))
+        done = Report(tuple(wanted), len(self._settled))
+        if wanted or self._settled:
+            self._store.write([opening.row for opening in wanted], self._settled)
+            self._openings, self._settled = [], []
+            self._report(done)
+        while self._turned:
+            self._store.spool.clear(self._turned[0].number)
+            del self._turned[0]
+        killed = self._chores.do()
+        return Report(killed=killed) if killed else None
+
+    def _refused(self, locked: bool) -> tuple[Opening, ...]:
+        """Take out of the batch what need not be tried again: its requests are not sent."""
+        if locked:
+            return ()
+        refused = tuple(opening for opening in self._openings if not opening.acknowledged)
+        self._openings = [opening for opening in self._openings if opening.acknowledged]
+        return refused
+
     def _report(self, report: Report) -> None:
         self._reactor.callFromThread(self._on_report, report)
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__

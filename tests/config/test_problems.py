@@ -75,7 +75,7 @@ BAD = {
     ),
     "unknown key": (
         UPSTREAM + "[ledger]\ncolour = red",
-        "6: [ledger] colour: unknown key, write url or durability",
+        "6: [ledger] colour: unknown key, write url, durability or retention",
     ),
     "misspelt key": (
         UPSTREAM + "[defaults]\nKeepalive-After = 5s",

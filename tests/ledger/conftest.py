@@ -19,7 +19,14 @@ from tests.ledger.helpers import BEGAN, ThreadedClock
 class MakeLedger(Protocol):
     """Makes a ledger in the test's folder and starts it."""
 
-    def __call__(self, *, queue_limit: int = 100, start: bool = True) -> SqliteLedger: ...
+    def __call__(
+        self,
+        *,
+        queue_limit: int = 100,
+        start: bool = True,
+        durability: Durability = Durability.POWER,
+        **options: Any,
+    ) -> SqliteLedger: ...
 
 
 @pytest.fixture
@@ -47,9 +54,15 @@ def make_ledger(path: Path, clock: ThreadedClock) -> Iterator[MakeLedger]:
     """Ledgers of one file, stopped in the end whatever happened to them."""
     made: list[SqliteLedger] = []
 
-    def make(*, queue_limit: int = 100, start: bool = True) -> SqliteLedger:
+    def make(
+        *,
+        queue_limit: int = 100,
+        start: bool = True,
+        durability: Durability = Durability.POWER,
+        **options: Any,
+    ) -> SqliteLedger:
         ledger = SqliteLedger(
-            path, Durability.PROCESS, "test", clock, queue_limit, wall=lambda: BEGAN + 60
+            path, durability, "test", clock, queue_limit, wall=lambda: BEGAN + 60, **options
         )
         made.append(ledger)
         if start:
@@ -64,8 +77,14 @@ def make_ledger(path: Path, clock: ThreadedClock) -> Iterator[MakeLedger]:
 
 @pytest.fixture
 def ledger(make_ledger: MakeLedger) -> SqliteLedger:
-    """A ledger that runs."""
+    """A ledger that runs, and whose intents wait for the database."""
     return make_ledger()
+
+
+@pytest.fixture
+def spooled(make_ledger: MakeLedger) -> SqliteLedger:
+    """A ledger that runs, and whose intents are in the spool before the database has them."""
+    return make_ledger(durability=Durability.PROCESS)
 
 
 @pytest.fixture

@@ -156,15 +156,16 @@ async def test_after_stopping_nothing_but_the_file_and_its_lock_is_left(
 ) -> None:
     ledger.settle(a_record())
     await ledger.stop()
-    assert {file.name for file in path.parent.iterdir()} == {path.name, f"{path.name}.lock"}
+    left = {str(file.relative_to(path.parent)) for file in path.parent.rglob("*")}
+    assert left == {path.name, f"{path.name}.lock", f"{path.name}.spool"}
 
 
 async def test_files_are_for_their_owner_alone(ledger: SqliteLedger, path: Path) -> None:
     await ledger.open(an_intent())
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
-    assert len(modes) == 4
-    assert set(modes.values()) == {0o600}
+    there = [path.parent, *path.parent.rglob("*")]
+    assert {stat.S_IMODE(one.stat().st_mode) for one in there if one.is_dir()} == {0o700}
+    files = [stat.S_IMODE(one.stat().st_mode) for one in there if one.is_file()]
+    assert files == [0o600] * 6
 
 
 async def test_durability_against_power_loss_waits_for_the_disk(

@@ -117,18 +117,6 @@ async def test_a_ledger_of_a_newer_gateway_is_refused_and_left_alone(
     assert path.read_bytes() == before
 
 
-async def test_a_damaged_ledger_is_refused(make_ledger: MakeLedger, path: Path) -> None:
-    """A6: a corrupt store is told at the start, before any request depends on it."""
-    first = make_ledger()
-    for _ in range(100):
-        first.settle(a_record())
-    await first.stop()
-    whole = path.read_bytes()
-    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
-    with pytest.raises(LedgerError, match="damaged"):
-        make_ledger(start=False).start()
-
-
 async def test_a_locked_ledger_is_refused(
     make_ledger: MakeLedger, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

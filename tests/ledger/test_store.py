@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,8 +30,9 @@ def test_a_transaction_that_fails_leaves_nothing_and_the_next_one_works(
     store: Store, path: Path
 ) -> None:
     intent = intent_values(an_intent())
+    not_storable: Any = (*record_values(a_record())[:-1], {})
     with pytest.raises(sqlite3.Error):
-        store.write([intent], [("too", "few", "values")])
+        store.write([intent], [not_storable])
     assert rows(path) == []
     store.write([intent], [])
     assert only_row(path)["id"] == intent[0]

@@ -24,7 +24,7 @@ from typing import NamedTuple, TypeVar
 
 from gateway.ledger import LedgerError, queries
 from gateway.ledger.reading import reading
-from gateway.record import Value
+from gateway.record import Value, timestamp
 from tests.canaries import assert_clean
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,7 +132,7 @@ class GatewayProcess:
         self._environ = environment(folder, environ)
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._seen: set[Value] = set()
+        self._since = ""
 
     # Its life.
 
@@ -251,8 +251,8 @@ class GatewayProcess:
             return []
 
     def forget_rows(self) -> None:
-        """Leave the rows that there are now out of what `new_rows` returns."""
-        self._seen = {row["id"] for row in self.rows()}
+        """Leave the rows of requests that began before now out of what `new_rows` returns."""
+        self._since = timestamp(time.time())
 
     def new_rows(self, count: int = 1) -> list[Row]:
         """All rows since the last `forget_rows`, once there are `count` and each has its end.
@@ -261,7 +261,7 @@ class GatewayProcess:
         """
 
         def look() -> list[Row] | None:
-            rows = [row for row in self.rows() if row["id"] not in self._seen]
+            rows = [row for row in self.rows() if str(row["started_at"]) >= self._since]
             settled = all(row["outcome"] is not None for row in rows)
             return rows if settled and len(rows) >= count else None
 

@@ -202,7 +202,7 @@ def test_a_request_that_a_killed_gateway_had_sent_has_its_row_after_the_next_sta
     upstream.play(read_request, send(SSE_HEAD, chunked(*CHAT_EVENTS[:2])), until_gone)
     gateway = start()
     with begin_stream(gateway):
-        [row] = gateway.rows()
+        [row] = eventually(gateway.rows, "the open row can be read")
         assert row["outcome"] is None
         gateway.kill()
     gateway.start().wait_until_it_answers()

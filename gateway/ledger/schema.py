@@ -62,6 +62,9 @@ PRUNE = (
 #: Notes that a row changed, for whoever ships rows to a server.
 CHANGED = "INSERT INTO outbox (id) VALUES (?)"
 
+#: The same of open rows, which are about to be settled as killed.
+CHANGED_OPEN = "INSERT INTO outbox (id) SELECT id FROM requests WHERE outcome IS NULL"
+
 
 def is_empty(db: sqlite3.Connection, path: Path) -> bool:
     """Whether the database is still to be given its tables; raises what `version_of` raises."""

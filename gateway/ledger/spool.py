@@ -103,8 +103,7 @@ class Spool:
     def close(self, *, remove: bool = True) -> None:
         """Let go of the files, and remove them if all their rows are in the database."""
         if remove:
-            for path in self._paths:
-                path.unlink(missing_ok=True)
+            _remove(self._paths)
         files, self._files = self._files, []
         for descriptor in files:
             os.close(descriptor)
@@ -120,7 +119,6 @@ class DeadSpool:
     """What a process that died has left behind, claimed by this one until it is closed."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
-        self.name = path.stem
         self._paths = [path, path.with_suffix(".1")]
         self._descriptor = descriptor
 
@@ -135,8 +133,7 @@ class DeadSpool:
 
     def remove(self) -> None:
         """Remove its files: its rows are in the database."""
-        for path in self._paths:
-            path.unlink(missing_ok=True)
+        _remove(self._paths)
 
     def close(self) -> None:
         """Let go of it."""
@@ -157,6 +154,16 @@ def dead_spools(directory: Path) -> Iterator[DeadSpool]:
                 yield spool
         finally:
             spool.close()
+
+
+def living_spools(directory: Path) -> list[str]:
+    """The names of all spools, which are those of the living once the dead ones were removed."""
+    return [path.stem for path in directory.glob("*.0")]
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in reversed(paths):  # the first is the one by which a spool is found
+        path.unlink(missing_ok=True)
 
 
 def _read(data: bytes, opened: list[Row], settled: list[Row]) -> None:

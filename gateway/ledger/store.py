@@ -21,7 +21,7 @@ from .interface import LedgerError
 from .migrations import migrate, version_of
 from .once import billed_once
 from .rows import Row
-from .spool import Spool, dead_spools, directory_of
+from .spool import Spool, dead_spools, directory_of, living_spools
 
 #: Seconds for which SQLite itself waits for another program's lock; the writer then tries again.
 _BUSY_TIMEOUT = 1.0
@@ -50,9 +50,9 @@ class Store:
     ) -> None:
         """`owner` is told to another instance that finds the file in use.
 
-        `alone`: this process is all of its instance, takes its lock and knows at start that nobody
-        else writes; otherwise a parent process holds the lock, and others write too.  `ship` notes
-        every change in the outbox, for somebody who empties it.
+        `alone`: this process stands for its instance and takes its lock; otherwise a parent does,
+        and keeps its store open as long as there are others.  `ship` notes every change in the
+        outbox, for somebody who empties it.
         """
         self._path = path
         self._durability = durability
@@ -116,12 +116,10 @@ class Store:
         db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
         with self._transaction(db):
             migrate(db, str(self._path))
-        damage.check(db, self._path)
-        killed = self.recover(now)
-        if self._instance is not None:  # nobody is left who could have opened any other row
-            with self._transaction(db):
-                killed += self._settle_killed(db, now)
-        return killed
+        if self._instance is not None:
+            damage.check(db, self._path)
+        self._take_over()
+        return self._settle_killed(now)
 
     def recover(self, now: str) -> int:
         """Take over the spools of dead processes: their rows, and what they had open.
@@ -129,25 +127,33 @@ class Store:
         Returns how many open rows were settled as killed at `now`.  Raises sqlite3.Error and
         OSError; what was not taken over then is still there.
         """
+        return self._settle_killed(now) if self._take_over() else 0
+
+    def _take_over(self) -> bool:
+        """Bring the rows of dead processes into the database; whether there were such processes."""
         assert self._db is not None
-        killed = 0
+        found = False
         for spool in dead_spools(directory_of(self._path)):
+            found = True
             opened, settled = spool.rows()
             with self._transaction(self._db) as db:
                 self._write(db, opened, settled)
-                killed += self._settle_killed(db, now, spool.name)
             spool.remove()
-        return killed
+        return found
 
-    def _settle_killed(self, db: sqlite3.Connection, now: str, writer: str | None = None) -> int:
-        """Settle what is open, of one writer or of all."""
-        whose, values = ("", ()) if writer is None else (" AND writer = ?", (writer,))
-        if self._ship:
-            db.execute(
-                "INSERT INTO outbox (id) SELECT id FROM requests WHERE outcome IS NULL" + whose,
-                values,
-            )
-        return db.execute(schema.SETTLE_KILLED + whose, (now, *values)).rowcount
+    def _settle_killed(self, now: str) -> int:
+        """Settle the open rows of all writers that have no spool: all that are not alive.
+
+        Looked up inside the transaction: whoever opened a row that can be seen in it had made his
+        spool before.
+        """
+        assert self._db is not None
+        with self._transaction(self._db) as db:
+            living = living_spools(directory_of(self._path))
+            dead = f" AND (writer IS NULL OR writer NOT IN ({', '.join('?' * len(living))}))"
+            if self._ship:
+                db.execute(schema.CHANGED_OPEN + dead, living)
+            return db.execute(schema.SETTLE_KILLED + dead, (now, *living)).rowcount
 
     def write(self, opened: Sequence[Row], settled: Sequence[Row]) -> None:
         """Write both in one transaction: all or nothing, and safe to repeat.

@@ -341,6 +341,24 @@ def test_a_sibling_s_death_settles_what_it_had_open_and_nothing_of_the_living(pa
     first.close()
 
 
+def test_a_new_instance_leaves_alone_what_a_living_writer_of_the_old_one_has_open(
+    path: Path,
+) -> None:
+    """A5: the parent was killed, its workers not yet; only the dead are settled for."""
+    parent = Store(path, Durability.PROCESS, "supervisor")
+    parent.open("")
+    orphan = Store(path, Durability.PROCESS, "worker", alone=False)
+    orphan.open("")
+    intent = an_intent()
+    orphan.write([intent_values(intent, orphan.spool.name)], [])
+    parent.close()
+    after = Store(path, Durability.PROCESS, "the next supervisor")
+    assert after.open(NOW) == 0
+    orphan.close(complete=False)
+    assert after.recover(NOW) == 1
+    after.close()
+
+
 async def test_a_running_ledger_looks_after_its_siblings(
     make_ledger: MakeLedger, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from ..record import Value
-from . import schema
+from . import migrations
 from .interface import LedgerError
 
 
@@ -65,8 +65,14 @@ def opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     try:
         uri = f"file:{quote(str(path))}?mode={mode}"
         with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:
-            if schema.is_empty(db, path):
+            version = migrations.version_of(db, str(path))
+            if version == 0:
                 raise LedgerError(f"{path}: the ledger is empty; start the gateway once")
+            if version < migrations.VERSION:
+                raise LedgerError(
+                    f"{path}: an older gateway wrote this ledger (its layout is version {version}, "
+                    f"{migrations.VERSION} is needed); start the gateway once, it brings it forward"
+                )
             yield db
     except sqlite3.Error as error:
         raise LedgerError(

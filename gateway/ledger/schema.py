@@ -9,12 +9,8 @@ Beside what people are shown (`gateway.record.COLUMNS`) a row has the columns of
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
-
 from ..record import COLUMNS, INTENT_COLUMNS, Outcome, UsageSource
 from .migrations import VERSION as VERSION
-from .migrations import version_of
 
 #: Columns for the ledger's own use: who opened the row, and what tells that it is billed already.
 INTERNAL = ("writer", "response_id", "replay")
@@ -64,8 +60,3 @@ CHANGED = "INSERT INTO outbox (id) VALUES (?)"
 
 #: The same of open rows, which are about to be settled as killed.
 CHANGED_OPEN = "INSERT INTO outbox (id) SELECT id FROM requests WHERE outcome IS NULL"
-
-
-def is_empty(db: sqlite3.Connection, path: Path) -> bool:
-    """Whether the database is still to be given its tables; raises what `version_of` raises."""
-    return version_of(db, str(path)) == 0

@@ -24,6 +24,7 @@ import pytest
 
 from gateway.config.model import Durability
 from gateway.ledger import queries
+from gateway.ledger.reading import reading
 from gateway.ledger.store import Store
 from tests.process.gateway_process import (
     PATIENCE,
@@ -345,8 +346,9 @@ def test_two_writers_and_a_reader_share_a_ledger(tmp_path: Path) -> None:
     ]
     looks = 0
     while any(worker.poll() is None for worker in workers):
-        queries.usage(path, by="outcome")
-        queries.requests(path, last=50)
+        with reading(path) as reader:
+            list(queries.usage(reader, by="outcome"))
+            list(queries.requests(reader, last=50))
         looks += 1
     for worker in workers:
         _, errors = worker.communicate(timeout=PATIENCE)
@@ -354,7 +356,8 @@ def test_two_writers_and_a_reader_share_a_ledger(tmp_path: Path) -> None:
         assert (worker.returncode, told) == (0, []), errors
     assert looks > 10
     parent.close()
-    rows = queries.requests(path, last=10 * count)
+    with reading(path) as reader:
+        rows = list(queries.requests(reader, last=10 * count))
     assert {row["outcome"] for row in rows} == {"finished"}
     names = {f"{kind}-{number}" for kind in ("process", "power") for number in range(count)}
     assert Counter(row["user_agent"] for row in rows) == Counter(names)

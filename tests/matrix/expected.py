@@ -94,6 +94,7 @@ ENDS: Final[dict[str, Ending]] = {
     "FIN in mid-stream": Ending(_FAILED, Phase.RELAY, ErrorCode.TRUNCATED, 502),
     "malformed chunk": Ending(_FAILED, Phase.RELAY, ErrorCode.MALFORMED, 502),
     "silence in mid-event": Ending(_LATE, Phase.RELAY, ErrorCode.IDLE_TIMEOUT, 504),
+    "silence inside a long event": Ending(_LATE, Phase.RELAY, ErrorCode.IDLE_TIMEOUT, 504),
     "total timeout": Ending(_LATE, Phase.RELAY, ErrorCode.TOTAL_TIMEOUT, 504),
     "client does not read": Ending(_LATE, Phase.RELAY, ErrorCode.CLIENT_WRITE_TIMEOUT),
     "stopped in mid-stream": Ending(Outcome.DRAINED, Phase.RELAY, ErrorCode.OPERATOR, 503),
@@ -118,6 +119,9 @@ OTHER_ANSWERS: Final[dict[str, ErrorCode]] = {
 #: Clean ends of HTTP before the answer was whole, and how many events had come.
 EARLY_ENDS: Final = {"clean early end": 1, "clean end before any event": 0}
 
+#: Those that stand inside an event which has been begun: nothing can be said there.
+LONG: Final = {"reset inside a long event", "silence inside a long event"}
+
 #: Those in which HTTP's framing was whole, so that the connection can be used again.
 _HTTP_WHOLE: Final = {"finished", "error event in a 200", *OTHER_ANSWERS, *EARLY_ENDS}
 #: Those in which every piece of the answer came.
@@ -127,8 +131,8 @@ _ALL_CAME: Final = {"finished", "reset after the last event", "client gone after
 def inapplicable(way: Way, failure: str, mode: Mode) -> str | None:
     """Why there is no such cell; None if there is."""
     body = way.shape is Shape.BODY
-    if failure == "reset inside a long event" and body:
-        return "a body that is no stream has no events; see 'reset in mid-stream'"
+    if failure in LONG and body:
+        return "a body that is no stream has no events, long or short"
     if failure == "clean end before any event" and body:
         return "a body of no bytes is 'empty answer'"
     if failure == "JSON instead" and way.media_type == b"application/json" and body:
@@ -196,8 +200,9 @@ def _told(way: Way, failure: str, ending: Ending, *, committed: bool) -> Told:
         return Told.WHOLE
     if not committed:
         return Told.RESPONSE
-    nothing_left = failure in ("reset inside a long event", "client does not read")
-    return Told.BREAK if way.shape is Shape.BODY or nothing_left else Told.ERROR
+    if way.shape is Shape.BODY or failure in LONG or failure == "client does not read":
+        return Told.BREAK
+    return Told.ERROR
 
 
 def _upstream(failure: str, ending: Ending) -> Upstream:

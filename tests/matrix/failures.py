@@ -106,6 +106,12 @@ def _silence_in_event(stage: Stage) -> None:
     stage.wait(Deadline.IDLE)
 
 
+def _silence_in_long_event(stage: Stage) -> None:
+    stage.begin()
+    stage.send_long()
+    stage.wait(Deadline.IDLE)
+
+
 def _total_timeout(stage: Stage) -> None:
     stage.begin()
     stage.drip()
@@ -207,6 +213,7 @@ FAILURES: Final[dict[str, Callable[[Stage], None]]] = {
     "clean early end": _early_end,
     "clean end before any event": _empty_stream,
     "silence in mid-event": _silence_in_event,
+    "silence inside a long event": _silence_in_long_event,
     "total timeout": _total_timeout,
     "JSON instead": _json,
     "HTML instead": _html,

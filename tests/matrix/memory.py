@@ -85,6 +85,9 @@ class MemoryStage(Stage):
     def leave(self) -> None:
         self.left = self.client.raw()
         self.client.wire.reset()
+        endpoint = self.world.endpoint
+        assert all(wire.aborted for wire in endpoint.wires), "the upstream is not let go at once"
+        assert all(attempt.called for attempt, _ in endpoint.waiting), "it goes on connecting"
         self.world.clock.advance(100)
 
     def stall(self) -> None:

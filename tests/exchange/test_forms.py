@@ -102,7 +102,7 @@ def test_a_form_that_asks_for_no_stream_is_untouched(fields: tuple[bytes, ...]) 
 
 
 def test_an_answer_that_comes_before_the_form_is_whole_is_the_answer() -> None:
-    """K4, D10: the stream is not begun any more, and beats come in its silences."""
+    """K4, D10: a stream is not begun any more."""
     w = world(keepalive=KeepaliveMode.IMMEDIATE)
     head, body = form(MODEL, STREAM, FILE)
     client = w.client().send(head + body[:1000])
@@ -110,6 +110,29 @@ def test_an_answer_that_comes_before_the_form_is_whole_is_the_answer() -> None:
     w.clock.advance(100)
     assert (client.response().status, client.response().body) == (413, b"{}")
     assert (w.record.outcome, w.record.keepalives) == ("finished", 0)
+
+
+def test_nothing_is_said_into_an_answer_that_began_before_the_form_was_whole() -> None:
+    """K4: whose head was not waited for."""
+    w = world(keepalive=KeepaliveMode.IMMEDIATE)
+    head, body = form(MODEL, STREAM, FILE)
+    client = w.client().send(head + body[:-5])
+    w.up.deliver(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nHi")
+    client.send(body[-5:])
+    w.clock.advance(100)
+    w.up.deliver(b"ya")
+    assert (client.response().body, client.response().whole) == (b"Hiya", True)
+    assert w.record.keepalives == 0
+
+
+def test_nothing_is_said_for_a_body_that_is_not_looked_into() -> None:
+    """K6: though the target alone tells that a stream was asked for."""
+    w = world(keepalive=KeepaliveMode.IMMEDIATE, inspect_limit=10)
+    client = w.client().send(WAYS["gemini"].request)
+    w.clock.advance(100)
+    assert client.raw() == b""
+    w.up.deliver(SSE_HEAD + chunked(*WAYS["gemini"].pieces) + LAST)
+    assert client.response().body == b"".join(WAYS["gemini"].pieces)
 
 
 def test_a_form_that_is_compressed_is_not_looked_into() -> None:

@@ -36,9 +36,14 @@ DEADLINES: Final = {
 #: Rows that need another upstream than the one that listens.
 DEAF: Final = {"connect timeout", "client gone at connect"}
 REFUSING: Final = {"refused"}
-#: Rows that can be told from others only where the gateway does not begin the stream: a loopback
-#: port refuses before it could, and behind its own head nobody sees the upstream's come.
-SILENT: Final = {*REFUSING, "client gone at first_event"}
+#: Rows that are seen from outside in one mode alone: a loopback port refuses before a beat could
+#: come; behind the gateway's own head nobody sees the upstream's; only a beat tells that the ledger
+#: has the intent and the upstream is being connected to.
+ONLY: Final = {
+    "refused": Mode.OFF,
+    "client gone at first_event": Mode.OFF,
+    "client gone at connect": Mode.IMMEDIATE,
+}
 SHORT: Final = "300ms"
 
 
@@ -48,11 +53,12 @@ def cover() -> list[Cell]:
     streams = [id for id, way in WAYS.items() if way.shape is not Shape.BODY or way.streams]
     found: list[Cell] = []
     for number, failure in enumerate(FAILURES):
-        mode = Mode.OFF if failure in SILENT else modes[number % 3]
-        turn = streams[number % len(streams) :] + streams
-        found.append(
-            next((w, failure, mode) for w in turn if (w, failure, mode) not in INAPPLICABLE)
-        )
+        mode = ONLY.get(failure, modes[number % 3])
+        for way in streams[number % len(streams) :] + streams:
+            speaks = WAYS[way].speaks or failure not in ONLY
+            if speaks and (way, failure, mode) not in INAPPLICABLE:
+                found.append((way, failure, mode))
+                break
     left = [id for id in WAYS if id not in {way for way, _, _ in found}]
     return found + [(way, "finished", modes[number % 3]) for number, way in enumerate(left)]
 

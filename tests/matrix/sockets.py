@@ -21,6 +21,10 @@ from tests.matrix.way import Way
 from tests.process.gateway_process import PATIENCE, GatewayProcess
 from tests.world import Response, chunked, read_responses
 
+#: Seconds between two pieces of an upstream that goes on and on.
+_PAUSE: Final = 0.05
+#: Bytes that nobody takes for a client that does not read.
+_MOST: Final = 64 * 1024 * 1024
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -117,7 +121,9 @@ class SocketStage(Stage):
         body = self._request.partition(b"\r\n\r\n")[2]
         data = b""
         while not (b"\r\n\r\n" in data and data.endswith(body)):
-            data += self.up.recv(65536)
+            piece = self.up.recv(65536)
+            assert piece, f"the gateway closed the connection before its request: {data!r}"
+            data += piece
 
     def refuse(self) -> None:
         """The port does, by itself."""
@@ -135,7 +141,7 @@ class SocketStage(Stage):
     def head(self, *fields: bytes) -> None:
         super().head(*fields)
         while not self._wanted.begun and b"\r\n\r\n" not in self._raw:
-            self._read()
+            assert self._read(), "the client's connection ended before a head came"
 
     def send(self, *pieces: bytes) -> None:
         for piece in pieces:
@@ -160,8 +166,11 @@ class SocketStage(Stage):
         self.up.close()
 
     def drip(self) -> None:
-        while not select.select([self.up], [], [], 0.05)[0]:
+        for _ in range(int(PATIENCE / _PAUSE)):
+            if select.select([self.up], [], [], _PAUSE)[0]:
+                return
             self.send(self.way.pieces[1])
+        raise AssertionError("the gateway lets an upstream go on for ever")
 
     # The client, the clock and the operator.
 
@@ -176,12 +185,13 @@ class SocketStage(Stage):
     def stall(self) -> None:
         piece = self.way.pieces[1]
         filler = [piece] * (65536 // len(piece))
-        try:
-            while True:
-                self.deliver(chunked(b"".join(filler)))
-                self.pieces += filler
-        except OSError:  # the gateway has had enough
+        for _ in range(_MOST // 65536):
             self.pieces += filler
+            try:
+                self.deliver(chunked(b"".join(filler)))
+            except OSError:  # the gateway has had enough
+                return
+        raise AssertionError(f"the gateway took {_MOST} bytes for a client that reads none")
 
     def drain(self) -> None:
         self._gateway.terminate()

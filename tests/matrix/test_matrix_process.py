@@ -20,7 +20,7 @@ from tests.matrix.expected import INAPPLICABLE, Cell, expected
 from tests.matrix.failures import FAILURES
 from tests.matrix.sockets import SocketStage, deaf_listener, listener, silent_port
 from tests.matrix.stage import Deadline, Mode
-from tests.matrix.way import Shape
+from tests.matrix.way import End, Shape
 from tests.process.gateway_process import GatewayProcess
 
 #: The one deadline that is on in a cell, by its row.
@@ -44,6 +44,8 @@ ONLY: Final = {
     "client gone at first_event": Mode.OFF,
     "client gone at connect": Mode.IMMEDIATE,
 }
+#: Rows that are about terminal events.
+BEHIND_THE_END: Final = {"reset after the last event", "client gone after the last event"}
 SHORT: Final = "300ms"
 
 
@@ -56,7 +58,8 @@ def cover() -> list[Cell]:
         mode = ONLY.get(failure, modes[number % 3])
         for way in streams[number % len(streams) :] + streams:
             speaks = WAYS[way].speaks or failure not in ONLY
-            if speaks and (way, failure, mode) not in INAPPLICABLE:
+            ends = WAYS[way].ends is End.EVENT or failure not in BEHIND_THE_END
+            if speaks and ends and (way, failure, mode) not in INAPPLICABLE:
                 found.append((way, failure, mode))
                 break
     left = [id for id in WAYS if id not in {way for way, _, _ in found}]

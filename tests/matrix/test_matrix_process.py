@@ -98,7 +98,8 @@ def upstreams() -> Iterator[Upstreams]:
 
 def sections(upstreams: Upstreams) -> str:
     """An upstream and a route for each cell."""
-    lines = []
+    # With it a request waits for the database, so that whoever locks that can hold it there.
+    lines = ["[ledger]", "durability = power"]
     for number, (way, failure, mode) in enumerate(COVER):
         deadlines = {deadline.value: "off" for deadline in Deadline}
         deadlines[Deadline.CONNECT.value] = "1m"

@@ -2,12 +2,13 @@
 
 An exchange calls `Ledger.open` with its intent and asks the upstream only when the Deferred has
 fired; when it is over, it calls `Ledger.settle` with the record.  Neither raises and neither waits:
-the store is written by a thread of its own, and trouble with it reaches an exchange only as
-`LedgerUnavailable` from `open`.
+rows are noted in a spool, the database is written by a thread of its own, and trouble with either
+reaches an exchange only as `LedgerUnavailable` from `open`.  ``docs/ledger.rst`` tells how it works.
 
 `interface` is what the rest of the gateway knows; `sqlite` is the half that lives in the reactor's
-thread, `writer` the thread, `store` and `schema` the database, `rows` the way from records to
-columns, `queries` the reading side, which knows nothing of the others but the schema.
+thread, `spool` the files that it writes, `writer` the thread and `chores` what that does besides;
+`store`, `schema`, `migrations` and `once` are the database, `identity` and `damage` its safety;
+`rows` is the way from records to columns, `queries` the reading side, which knows only the schema.
 """
 
 from .interface import Ledger, LedgerError, LedgerReactor, LedgerUnavailable

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.record import Usage
 from gateway.sse import parse
 from tests.dialects.streams import CREATED, DELTAS, IMAGE_USAGE, RESPONSE_USAGE, completed, image
 from tests.matrix.dialects import WAYS
@@ -110,3 +111,26 @@ def test_an_error_in_a_body_that_was_not_to_be_streamed_is_its_content() -> None
     world.up.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
     assert client.response().body == body
     assert (world.record.outcome, world.record.stop_reason) == ("finished", "failed")
+
+
+@pytest.mark.parametrize("replay", [True, False])
+def test_a_record_says_which_answer_it_was_and_whether_it_was_one_given_before(
+    replay: bool,
+) -> None:
+    """A11: by that the ledger knows that it is billed already."""
+    world = World()
+    again = b"GET /v1/responses/resp_7?stream=true HTTP/1.1\r\nHost: gw.test\r\n\r\n"
+    client = world.client().send(again if replay else RESPONSES)
+    world.up.deliver(SSE_HEAD + chunked(CREATED + DELTAS + completed()) + LAST)
+    assert client.response("GET" if replay else "POST").whole
+    assert (world.record.response_id, world.record.replay) == ("resp_7", replay)
+    assert world.record.usage_source == "provider"
+
+
+def test_usage_of_which_nothing_is_known_has_no_source() -> None:
+    """A8: a provider that sends an empty object has told nothing."""
+    world = World()
+    world.client().send(RESPONSES)
+    world.up.deliver(SSE_HEAD + chunked(CREATED + DELTAS + completed(usage={})) + LAST)
+    assert world.record.outcome == "finished"
+    assert (world.record.usage, world.record.usage_source) == (Usage(), "none")

@@ -63,7 +63,7 @@ def test_rows_that_are_still_open_are_not_deleted(store: Store, path: Path) -> N
 
 
 def test_rows_that_were_not_shipped_are_not_deleted(store: Store, path: Path) -> None:
-    """A7: the server was away for longer than rows are kept."""
+    """The server was away for longer than rows are kept."""
     store.write([], [record_values(at(0))])
     assert store.prune(timestamp(BEGAN + DAY), 10) == 0
     shipped(path)
@@ -111,7 +111,7 @@ def changes(path: Path) -> list[str]:
 
 
 def test_every_change_of_a_row_is_noted_for_whoever_ships_rows(store: Store, path: Path) -> None:
-    """A7: opened, settled, and settled for the dead."""
+    """Opened, settled, and settled for the dead."""
     record, other = at(0), an_intent()
     store.write([intent_values(record.intent, "me"), intent_values(other, "me")], [])
     store.write([], [record_values(record)])

@@ -3,8 +3,9 @@
     python -m tests.kill.delays [SECONDS]
 
 One upstream sends streams of events that carry the time of their sending; a client compares. New
-requests come meanwhile, so that the ledger has rows to write. Each trouble is measured between two
-quiet spells of the same gateway: this machine's own noise is what it is to be compared with.
+requests come meanwhile, so that the ledger has rows to write. Half of the streams come through the
+gateway, the other half straight from the upstream: how late those are is this machine's own noise,
+at the same time and in the same processes. Between the troubles are quiet spells.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from pathlib import Path
 
 from tests.process.gateway_process import GatewayProcess
 
-_STREAMS = 20
-_PACE = 0.01  # seconds between two events of a stream
+_STREAMS = 10  # each way
+_PACE = 0.02  # seconds between two events of a stream
 _REQUESTS = 50  # short requests begun each second meanwhile
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -66,31 +67,34 @@ async def _ask(port: int, statuses: dict[int, int]) -> None:
     writer.close()
 
 
-async def _spell(port: int, late: list[float], seconds: float, name: str) -> None:
+Late = tuple[list[float], list[float]]  # through the gateway, and straight from the upstream
+
+
+async def _spell(port: int, late: Late, seconds: float, name: str) -> None:
     """Have requests come for so long, and tell how late the streams' events were meanwhile."""
-    late.clear()
+    for found in late:
+        found.clear()
     statuses: dict[int, int] = {}
     asked = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         asked.append(asyncio.ensure_future(_ask(port, statuses)))
         await asyncio.sleep(1 / _REQUESTS)
-    found = sorted(late)
+    shown = " | ".join(_shown(sorted(found)) for found in late)
     await asyncio.gather(*asked)
-    shown = "  ".join(
-        f"{label} {found[min(int(len(found) * share), len(found) - 1)] * 1000:6.2f}"
-        for label, share in (("median", 0.5), ("99 %", 0.99), ("99.9 %", 0.999), ("max", 1))
+    print(f"{name:28} {shown} | {statuses}", flush=True)
+
+
+def _shown(found: list[float]) -> str:
+    """Median, 99 %, 99.9 % and the latest, in milliseconds."""
+    shares = (0.5, 0.99, 0.999, 1)
+    return " ".join(
+        f"{found[min(int(len(found) * share), len(found) - 1)] * 1000:6.2f}" for share in shares
     )
-    print(f"{name:24} {len(found):6} events, ms late: {shown}; answers {statuses}", flush=True)
 
 
 def _ledger(gateway: GatewayProcess) -> sqlite3.Connection:
     return sqlite3.connect(gateway.state / "ledger.sqlite", isolation_level=None, timeout=10)
-
-
-@contextlib.contextmanager
-def _quiet(gateway: GatewayProcess) -> Iterator[None]:
-    yield
 
 
 @contextlib.contextmanager
@@ -138,6 +142,8 @@ async def measure(seconds: float) -> None:
     """Print a line for each trouble and each quiet spell, in both durabilities."""
     server = await asyncio.start_server(_serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
+    columns = "median   99 % 99.9 %    max"
+    print(f"{'ms late':28} {columns} through the gateway | {columns} without it | answers")
     for durability in ("process", "power"):
         sections = (
             f"[ledger]\ndurability = {durability}\n"
@@ -149,8 +155,12 @@ async def measure(seconds: float) -> None:
             gateway.start()
             while not gateway.accepts():
                 await asyncio.sleep(0.05)
-            late: list[float] = []
-            streams = [asyncio.ensure_future(_read(gateway.port, late)) for _ in range(_STREAMS)]
+            late: Late = ([], [])
+            streams = [
+                asyncio.ensure_future(_read(way, found))
+                for way, found in zip((gateway.port, port), late, strict=True)
+                for _ in range(_STREAMS)
+            ]
             await asyncio.sleep(1)
             for name, trouble in _TROUBLES.items():
                 await _spell(gateway.port, late, 5, f"{durability}, quiet")
@@ -159,6 +169,7 @@ async def measure(seconds: float) -> None:
                 await asyncio.sleep(2.5)
             for stream in streams:
                 stream.cancel()
+            await asyncio.gather(*streams, return_exceptions=True)
             gateway.kill()
 
 

@@ -66,7 +66,7 @@ class Tally:
         return (
             f"{total} kills ({kinds}) in {self.seconds:.0f} s: {self.requests} requests seen by "
             f"the upstream, {self.rows} rows, none twice, none missing, none open; "
-            f"{self.with_open} kills ({100 * self.with_open / max(total, 1):.0f} %) left rows "
+            f"{self.with_open} kills ({100 * self.with_open / max(total, 1):.1f} %) left rows "
             f"open, {self.open_rows} in all; slowest start {self.slowest_start:.2f} s"
         )
 

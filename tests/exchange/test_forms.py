@@ -125,14 +125,18 @@ def test_nothing_is_said_into_an_answer_that_began_before_the_form_was_whole() -
     assert w.record.keepalives == 0
 
 
-def test_nothing_is_said_for_a_body_that_is_not_looked_into() -> None:
-    """K6: though the target alone tells that a stream was asked for."""
+def test_a_stream_that_the_target_tells_is_spoken_into_though_the_body_goes_by() -> None:
+    """K2: once all of it has gone by."""
     w = world(keepalive=KeepaliveMode.IMMEDIATE, inspect_limit=10)
-    client = w.client().send(WAYS["gemini"].request)
-    w.clock.advance(100)
+    request = WAYS["gemini"].request
+    client = w.client().send(request[:-1])
+    w.clock.advance(1)
     assert client.raw() == b""
+    client.send(request[-1:])
+    w.clock.advance(0)
     w.up.deliver(SSE_HEAD + chunked(*WAYS["gemini"].pieces) + LAST)
-    assert client.response().body == b"".join(WAYS["gemini"].pieces)
+    assert client.response().body == b"".join((b"\n", *WAYS["gemini"].pieces))
+    assert w.record.keepalives == 1
 
 
 def test_a_form_that_is_compressed_is_not_looked_into() -> None:

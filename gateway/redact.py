@@ -144,8 +144,10 @@ class Redactor:
     @classmethod
     def of(cls, config: Config) -> Self:
         """A redactor that knows the configuration's secrets."""
-        keys = (upstream.api_key for upstream in config.upstreams.values())
-        return cls(key.reveal() for key in keys if key is not None)
+        secrets = [upstream.api_key for upstream in config.upstreams.values()]
+        if config.ledger.postgres is not None:
+            secrets.append(config.ledger.postgres.password)
+        return cls(secret.reveal() for secret in secrets if secret is not None)
 
     def __repr__(self) -> str:
         return f"<Redactor of {self._count} secrets>"

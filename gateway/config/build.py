@@ -8,12 +8,24 @@ with the same pattern takes its place (see `gateway.routing`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from .checks import check
-from .model import Client, Config, Gateway, Ledger, Pattern, Prices, Route, Secret, Upstream
+from .model import (
+    Client,
+    Config,
+    Gateway,
+    Ledger,
+    Pattern,
+    Postgres,
+    Prices,
+    Route,
+    Secret,
+    Upstream,
+)
 from .problem import BadValue, Report, listed, nearest
 from .schema import MATCHING, POLICY, SECTIONS
 from .secret import default_key_header, digest_of, resolve
@@ -33,7 +45,7 @@ def build(
     defaults = single.get("defaults", Table("defaults", "", 1))
     named = {table.name: table for table in tables if table.kind == "upstream"}
 
-    check(tables, gateway_table, report)
+    check(tables, gateway_table, ledger_table, report)
     gateway = _gateway(gateway_table, environ, report)
     upstreams = {
         name: upstream
@@ -52,6 +64,7 @@ def build(
         and _knows_upstream(table, table["upstream"], named, report)
         and (route := _route(table, upstreams, defaults))
     ]
+    ledger = _ledger(ledger_table, gateway.state_dir, environ, report)
     report.raise_problems()
 
     policy = {key: defaults[key] for key in POLICY}
@@ -59,7 +72,7 @@ def build(
     return Config(
         source=source,
         gateway=gateway,
-        ledger=_ledger(ledger_table, gateway.state_dir),
+        ledger=ledger,
         upstreams=MappingProxyType(upstreams),
         clients=clients,
         prices=tuple(Prices(name=table.name, **_price_fields(table)) for table in prices),
@@ -115,10 +128,14 @@ def default_state_dir(environ: Mapping[str, str]) -> Path:
     )
 
 
-def _ledger(table: Table, state_dir: Path) -> Ledger:
+def _ledger(table: Table, state_dir: Path, environ: Mapping[str, str], report: Report) -> Ledger:
     fields = _fields(table)
-    fields["path"] = fields["path"] or state_dir / "ledger.sqlite"
-    return Ledger(**fields)
+    url, password = fields.pop("url"), _secret(table, "password", environ, report)
+    del fields["password"]
+    if isinstance(url, Postgres):
+        fields["postgres"] = replace(url, password=password)
+        url = None
+    return Ledger(path=url or state_dir / "ledger.sqlite", **fields)
 
 
 def _upstream(table: Table, environ: Mapping[str, str], report: Report) -> Upstream | None:

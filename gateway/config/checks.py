@@ -11,16 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .endpoint import parse_endpoint
+from .model import Postgres
 from .price import AUTO, OFF, provider_ids
 from .problem import Report, nearest
 from .tables import Table
 
 
-def check(tables: Sequence[Table], gateway: Table, report: Report) -> None:
+def check(tables: Sequence[Table], gateway: Table, ledger: Table, report: Report) -> None:
     """Report everything that is wrong between sections, or between the file and the disk."""
     upstreams = [table for table in tables if table.kind == "upstream"]
     routes = [table for table in tables if table.kind == "route"]
     _check_gateway(gateway, report)
+    _check_ledger(ledger, report)
     if not upstreams and not gateway["demo"]:
         what = "there is nothing to serve, add an [upstream NAME] section or demo = on"
         gateway.report(report, "", what)
@@ -48,6 +50,21 @@ def _check_gateway(gateway: Table, report: Report) -> None:
             if reason := _unreadable(path):
                 what = f"{path} cannot be read ({reason}), make it readable or name another"
                 gateway.report(report, "listen", what)
+
+
+def _check_ledger(ledger: Table, report: Report) -> None:
+    """What a PostgreSQL database needs of the disk, and what a file has no use for."""
+    url = ledger["url"]
+    if not isinstance(url, Postgres):
+        if "password" in ledger.lines and ("url" not in ledger.lines or url is not None):
+            what = "a SQLite file has no password, leave it out or write postgresql:// in url"
+            ledger.report(report, "password", what)
+        return
+    for name in ("sslrootcert", "sslcert", "sslkey"):
+        path = url.parameters.get(name, "")
+        if path.startswith("/") and (reason := _unreadable(Path(path))):
+            what = f"the file of {name} cannot be read ({reason}), make it readable or name another"
+            ledger.report(report, "url", what)
 
 
 def _check_ca(upstream: Table, report: Report) -> None:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 #: Whoever is believed about the clients behind it: peers in a network, or on a Unix socket.
 Proxy = IPv4Network | IPv6Network | Literal["unix"]
@@ -190,12 +191,36 @@ class Gateway:
 
 
 @dataclass(frozen=True, slots=True)
+class Postgres:
+    """A PostgreSQL database that rows are shipped to."""
+
+    host: str  #: a name or an address without brackets, or the folder of a Unix socket
+    port: int
+    database: str
+    user: str | None = None  #: None: what libpq takes then
+    #: Further parameters of the connection by libpq's names.
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    password: Secret | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it is, as people are told."""
+        user = "" if self.user is None else f"{quote(self.user, safe='')}@"
+        database = quote(self.database, safe="")
+        if self.host.startswith("/"):
+            return f"postgresql://{user}/{database}?host={quote(self.host)}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"postgresql://{user}{host}:{self.port}/{database}"
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """``[ledger]``: where rows are kept."""
 
-    path: Path
+    path: Path  #: the SQLite file; with a database, where rows wait for it
     durability: Durability = Durability.PROCESS
     retention: float | None = None
+    postgres: Postgres | None = None
 
 
 @dataclass(frozen=True, slots=True)

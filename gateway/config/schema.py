@@ -105,10 +105,17 @@ _GATEWAY = {
 
 _LEDGER = {
     "url": Key(
-        url.ledger_path,
-        "Where rows are kept, one for every request. Without it: ledger.sqlite in state_dir.",
+        url.ledger_url,
+        "Where rows are kept, one for every request: in a SQLite file, or in a PostgreSQL database "
+        "(postgresql://user@host/database), for which they then wait in ledger.sqlite in "
+        "state_dir. Without it: that file alone.",
         example="sqlite:///var/lib/gateway/ledger.sqlite",
-        field="path",
+    ),
+    "password": Key(
+        secret.reference,
+        "Where the password of the PostgreSQL user is, if the database asks for one: env:NAME, "
+        "file:/path or credential:NAME.",
+        example="credential:postgresql",
     ),
     "durability": Key(
         values.choice(Durability),

@@ -75,7 +75,7 @@ BAD = {
     ),
     "unknown key": (
         UPSTREAM + "[ledger]\ncolour = red",
-        "6: [ledger] colour: unknown key, write url, durability or retention",
+        "6: [ledger] colour: unknown key, write url, password, durability or retention",
     ),
     "misspelt key": (
         UPSTREAM + "[defaults]\nKeepalive-After = 5s",
@@ -200,9 +200,9 @@ BAD = {
         "8: [upstream b] ca: 'ca.pem' is not an absolute path, write one that begins with /",
     ),
     "postgresql": (
-        UPSTREAM + "[ledger]\nurl = postgresql://gateway@db/ledger",
-        "6: [ledger] url: this version keeps its ledger in SQLite only, "
-        "write sqlite:///var/lib/gateway/ledger.sqlite",
+        UPSTREAM + "[ledger]\nurl = postgresql://gateway@db",
+        "6: [ledger] url: the URL names no database, "
+        "write one such as postgresql://gateway@db.example.org/gateway",
     ),
 }
 

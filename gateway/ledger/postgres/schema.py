@@ -12,7 +12,7 @@ for one another's lock.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, LiteralString, cast
+from typing import Any, Final, LiteralString
 
 import psycopg
 
@@ -64,39 +64,43 @@ SHIP: Final = (
 )
 
 
-def version_of(connection: psycopg.Connection[tuple[object, ...]], place: str) -> int:
+# Not to_regclass(), which answers from a cache that may be older than a lock just taken.
+_TABLES: Final = (
+    "SELECT tablename FROM pg_tables WHERE schemaname = ANY (current_schemas(false)) "
+    "AND tablename IN ('gateway_ledger', 'requests')"
+)
+
+
+def version_of(connection: psycopg.Connection[tuple[Any, ...]], place: str) -> int:
     """How many steps the database has been through: 0 if it has no ledger yet.
 
     Raises `LedgerError`, which speaks of the database as `place`, if it cannot be one for this
     gateway, and psycopg.Error.
     """
-    ((encoding, ours, rows),) = connection.execute(
-        "SELECT current_setting('server_encoding'), "
-        "to_regclass('gateway_ledger') IS NOT NULL, to_regclass('requests') IS NOT NULL"
-    )
+    ((encoding,),) = connection.execute("SELECT current_setting('server_encoding')")
     if encoding != "UTF8":
         raise LedgerError(
             f"{place}: the database's encoding is {encoding}, which cannot hold every name; "
             "make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
         )
-    if not ours:
-        if rows:
-            raise LedgerError(
-                f"{place}: the database has a table named requests of another program; "
-                "give the ledger a database of its own"
-            )
+    tables = {name for (name,) in connection.execute(_TABLES)}
+    if not tables:
         return 0
-    row = connection.execute("SELECT version FROM gateway_ledger").fetchone()
-    version = 0 if row is None else cast(int, row[0])
+    if "gateway_ledger" not in tables:
+        raise LedgerError(
+            f"{place}: the database has a table named requests of another program; "
+            "give the ledger a database of its own"
+        )
+    ((version,),) = connection.execute("SELECT version FROM gateway_ledger")
     if version > VERSION:
         raise LedgerError(
             f"{place}: this ledger was made by a newer gateway (its layout is version {version}, "
             f"this gateway knows {VERSION}); use that gateway, or another database"
         )
-    return version
+    return int(version)
 
 
-def migrate(connection: psycopg.Connection[tuple[object, ...]], place: str) -> None:
+def migrate(connection: psycopg.Connection[tuple[Any, ...]], place: str) -> None:
     """Bring the database up to date.  The connection must be in autocommit mode.
 
     Raises what `version_of` raises.

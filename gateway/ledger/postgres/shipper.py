@@ -41,6 +41,9 @@ _log = Logger(namespace="gateway.ledger")
 #: A backlog of so many rows is told of, and each that is ten times as long.
 _BACKLOG = 1000
 
+#: So many different reasons are told of in one outage.
+_REASONS = 5
+
 #: More rows than this are not passed over.
 _SET_ASIDE = 100
 
@@ -248,7 +251,7 @@ class Shipper:
         else:
             why = f"rows cannot be shipped ({type(error).__name__}: {error})"
             self._outbox.close_database()
-        if why not in self._told:
+        if why not in self._told and len(self._told) < _REASONS:
             self._told.add(why)
             self._tell(LogLevel.error, "{why}; rows wait in {path}", why=why)
         if self.waiting >= self._told_backlog:

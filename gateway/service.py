@@ -5,7 +5,8 @@ the process with 1.
 
 Stop: no new connections and requests; running streams go on for up to ``drain_timeout``; what still
 runs then is ended with an error event (`gateway.draining`); the ledger is flushed last, so that
-every end has its row.  A second SIGTERM or SIGINT skips the waiting.
+every end has its row; then its rows are shipped, if they are.  A second SIGTERM or SIGINT skips the
+waiting.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address
@@ -43,6 +44,7 @@ from .hosts import hosts_for
 from .http1 import HeadLimits
 from .intents import Intents
 from .ledger import LedgerError, SqliteLedger
+from .ledger.postgres import shipper_for
 from .notify import Notifier
 from .prices import PriceLink, Pricer
 from .proxy import ReverseProxy
@@ -51,6 +53,9 @@ from .routing import Router
 from .statekey import load_key
 from .upstream.endpoint import CertificateFileError, endpoint_for
 from .upstream.pool import Pool
+
+if TYPE_CHECKING:
+    from .ledger.postgres.shipper import Shipper
 
 _log = Logger(namespace="gateway.service")
 
@@ -78,6 +83,7 @@ class GatewayService(Service):
         self._pools: dict[str, Pool] = {}
         self._ledger: SqliteLedger | None = None
         self._prices: PriceLink | None = None
+        self._shipper: Shipper | None = None
         self._services: Services | None = None
 
     # Start.
@@ -152,17 +158,23 @@ class GatewayService(Service):
     def _open_state(self, config: Config) -> bytes:
         """Open the ledger and the key of the tenants' names."""
         state_dir = config.gateway.state_dir
+        database = config.ledger.postgres
         ledger = SqliteLedger(
             config.ledger.path,
             config.ledger.durability,
             self._instance,
             self._reactor,
             retention=config.ledger.retention,
+            ship=database is not None,
         )
         try:
+            if database is not None:
+                self._shipper = shipper_for(config.ledger.path, database, self._reactor)
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             key = load_key(state_dir / "tenant.key")
             ledger.start()
+            if self._shipper is not None:
+                self._shipper.start()
         except LedgerError as error:
             raise StartError(str(error)) from error
         except OSError as error:
@@ -190,6 +202,8 @@ class GatewayService(Service):
         for description in self._config.gateway.listen:
             _log.info("listening on {description}", description=description)
         _log.info("rows go to {path}", path=str(self._config.ledger.path))
+        if self._config.ledger.postgres is not None:
+            _log.info("and from there to {place}", place=self._config.ledger.postgres.place)
 
     def _install_signals(self) -> None:
         """Let the second signal of a kind end the drain that the first one began."""
@@ -239,6 +253,8 @@ class GatewayService(Service):
             await self._prices.stop()
         if self._ledger is not None:
             await self._ledger.stop()
+        if self._shipper is not None:
+            await self._shipper.stop()
 
 
 def _front_limits(gateway: Gateway) -> FrontLimits:

@@ -204,13 +204,12 @@ class Postgres:
 
     @property
     def place(self) -> str:
-        """Where it is, as people are told."""
-        user = "" if self.user is None else f"{quote(self.user, safe='')}@"
+        """Where it is, as people are told; without the user, which the log would not show."""
         database = quote(self.database, safe="")
         if self.host.startswith("/"):
-            return f"postgresql://{user}/{database}?host={quote(self.host)}"
+            return f"postgresql:///{database}?host={quote(self.host)}"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"postgresql://{user}{host}:{self.port}/{database}"
+        return f"postgresql://{host}:{self.port}/{database}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ LEDGER = f"{UPSTREAM}[ledger]\nurl = postgresql://gateway@db.example.org/gateway
         (
             "postgresql://gateway@db/ledger",
             Postgres("db", 5432, "ledger", "gateway"),
-            "postgresql://gateway@db:5432/ledger",
+            "postgresql://db:5432/ledger",
         ),
         (
             "postgres://db.example.org:6432/ledger",
@@ -39,7 +39,7 @@ LEDGER = f"{UPSTREAM}[ledger]\nurl = postgresql://gateway@db.example.org/gateway
                 "a@b",
                 {"sslmode": "verify-full", "sslrootcert": "system"},
             ),
-            "postgresql://a%40b@[::1]:5433/my%20ledger",
+            "postgresql://[::1]:5433/my%20ledger",
         ),
         (
             "postgresql:///ledger?host=%2Frun/postgresql",
@@ -49,7 +49,7 @@ LEDGER = f"{UPSTREAM}[ledger]\nurl = postgresql://gateway@db.example.org/gateway
         (
             "postgresql://gateway@/ledger?host=/run/postgresql",
             Postgres("/run/postgresql", 5432, "ledger", "gateway"),
-            "postgresql://gateway@/ledger?host=/run/postgresql",
+            "postgresql:///ledger?host=/run/postgresql",
         ),
     ],
 )

@@ -149,7 +149,7 @@ async def test_a_password_opens_the_database_and_is_told_to_nobody(
     gateway = make_gateway(database)
     await gateway.until(lambda: log_lines, "the log says that it is refused")
     assert log_lines == [
-        f"postgresql://guarded@/{database.database}?host={server.folder}: connection failed: "
+        f"postgresql:///{database.database}?host={server.folder}: connection failed: "
         f'connection to server on socket "{server.folder}/.s.PGSQL.5432" failed: FATAL: password '
         f'authentication failed for user "guarded"; rows wait in {gateway.path}'
     ]

@@ -2,8 +2,8 @@
 
 The SQLite file stays what every row is written to first, and is the outbox besides: a thread of its
 own (`shipper`) takes what changed from there (`outbox`) to the server (`server`, `schema`), in
-batches that can be sent again without harm.  `reader` is how `gatewayctl` asks the server what it
-would ask the file.
+batches that can be sent again without harm.  `reader` and `costs` are how `gatewayctl` does at the
+server what it would do with the file.
 
 Nothing lost, nothing doubled: an entry leaves the outbox only after the server has said that the
 transaction with its row is committed, and a row that is there already, settled, stays as it is.  So
@@ -22,10 +22,11 @@ from ...config.model import Postgres
 from ..interface import LedgerError, LedgerReactor
 
 if TYPE_CHECKING:
+    from .costs import PostgresCostWriter
     from .reader import PostgresReader
     from .shipper import Shipper
 
-__all__ = ["reading", "shipper_for"]
+__all__ = ["cost_writing", "reading", "shipper_for"]
 
 
 def shipper_for(path: Path, database: Postgres, reactor: LedgerReactor) -> Shipper:
@@ -46,6 +47,14 @@ def reading(database: Postgres) -> contextlib.AbstractContextManager[PostgresRea
     """
     _require_psycopg(database)
     from .reader import opened
+
+    return opened(database)
+
+
+def cost_writing(database: Postgres) -> contextlib.AbstractContextManager[PostgresCostWriter]:
+    """The ledger in a database, for setting costs; otherwise as `reading`."""
+    _require_psycopg(database)
+    from .costs import opened
 
     return opened(database)
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import threading
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.config.model import Postgres
+from gateway.ledger.postgres import schema
 from gateway.ledger.postgres.server import Server as Connection
-from gateway.record import COLUMNS, Usage, UsageSource
+from gateway.ledger.postgres.server import encoded
+from gateway.record import COLUMNS, Usage, UsageSource, Value
 from tests.ledger.helpers import rows
 from tests.postgres.conftest import MakeGateway
-from tests.postgres.database import Server, guarded
+from tests.postgres.database import Server, guarded, program
+from tests.process.gateway_process import PATIENCE, ROOT
 
 EVERYTHING = f"SELECT {', '.join(COLUMNS)} FROM requests ORDER BY id"
 
@@ -193,3 +201,85 @@ async def test_a_transaction_does_not_rely_on_the_server_s_settings(
     gateway.begin()
     await gateway.shipped()
     assert server.query(database, "SELECT value FROM seen") == [{"value": value}]
+
+
+def test_gateways_that_start_together_do_not_disturb_one_another(server: Server) -> None:
+    """A7: one of them makes the tables, the others wait for it and find them."""
+    for _ in range(3):
+        database = server.new_database()
+        together = threading.Barrier(8)
+        failures: list[Exception] = []
+
+        def start(
+            database: Postgres = database,
+            together: threading.Barrier = together,
+            failures: list[Exception] = failures,
+        ) -> None:
+            connection = Connection(database)
+            together.wait(PATIENCE)
+            try:
+                connection.connect()
+            except Exception as error:
+                failures.append(error)
+            connection.close()
+
+        threads = [threading.Thread(target=start) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert failures == []
+        assert server.query(database, "SELECT version FROM gateway_ledger") == [
+            {"version": schema.VERSION}
+        ]
+
+
+def test_the_table_has_every_column_of_a_row(server: Server, database: Postgres) -> None:
+    connection = Connection(database)
+    connection.connect()
+    connection.close()
+    told = server.query(
+        database,
+        "SELECT column_name FROM information_schema.columns WHERE table_name = 'requests'",
+    )
+    assert {row["column_name"] for row in told} == set(COLUMNS)
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(COLUMNS),
+            st.none()
+            | st.integers(-(2**63), 2**63 - 1)
+            | st.floats(allow_nan=False, allow_infinity=False)
+            | st.text(st.characters(exclude_categories=["Cs"])),
+        ),
+        max_size=3,
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_what_a_file_can_hold_is_json_without_loss(rows: list[dict[str, Value]]) -> None:
+    """A7: but for the NUL character, which PostgreSQL does not have."""
+    expected = [
+        {name: v.replace("\0", "\ufffd") if isinstance(v, str) else v for name, v in row.items()}
+        for row in rows
+    ]
+    data = encoded(rows)
+    assert json.loads(data) == expected
+    assert "\\u0000" not in data.replace("\\\\", "")
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)]
+)
+def test_a_server_that_is_not_installed_is_told_of_and_fails_only_in_ci(
+    monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    with pytest.raises(outcome, match=r"not tested: rows in PostgreSQL; .*install postgresql"):
+        program("initdb")
+
+
+def test_ci_installs_the_server() -> None:
+    assert "missing+=(postgresql)" in (ROOT / ".ci" / "run").read_text()

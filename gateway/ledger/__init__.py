@@ -3,7 +3,7 @@
 An exchange calls `Ledger.open` with its intent and asks the upstream only when the Deferred has
 fired; when it is over, it calls `Ledger.settle` with the record.  Neither raises and neither waits:
 rows are noted in a spool, the database is written by a thread of its own, and trouble with either
-reaches an exchange only as `LedgerUnavailable` from `open`.  ``docs/ledger.rst`` tells how it works.
+reaches an exchange only as `LedgerUnavailable` from `open`.  ``docs/ledger.rst`` tells how.
 
 `interface` is what the rest of the gateway knows; `sqlite` is the half that lives in the reactor's
 thread, `spool` the files that it writes, `writer` the thread and `chores` what that does besides;

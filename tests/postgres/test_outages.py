@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -31,6 +32,12 @@ def ids_at(server: Server, database: Postgres, where: str = "true") -> list[str]
         str(row["id"])
         for row in server.query(database, f"SELECT id FROM requests WHERE {where} ORDER BY id")
     ]
+
+
+def shippers() -> list[str]:
+    """The threads that ship, in this process."""
+    names = (thread.name for thread in threading.enumerate())
+    return [name for name in names if name == "ledger-shipper"]
 
 
 async def work(gateway: Gateway, turns: int) -> list[Intent]:
@@ -183,6 +190,7 @@ async def test_a_stop_does_not_wait_for_a_server_that_hangs(
     gateway.settle(*gateway.begin())
     await gateway.written()
     await gateway.stop()
+    await gateway.until(lambda: not shippers(), "its thread has ended")
     assert ids_at(server, database) == []
     await make_gateway(database).shipped()
     assert len(ids_at(server, database)) == 1

@@ -145,7 +145,7 @@ async def test_what_is_settled_later_is_seen_by_the_next_question(
 async def test_costs_are_set_of_settled_rows_alone(
     server: Server, shipped: Gateway, database: Postgres
 ) -> None:
-    """A12: a row that is open has its cost when it is settled."""
+    """A row that is open has its cost when it is settled."""
     (settled,), (still_open,) = shipped.begin(), shipped.begin()
     shipped.settle(settled)
     await shipped.shipped()

@@ -49,11 +49,11 @@ class Drain:
             site.close_idle()
         if not self._nothing_left():
             _log.info(
-                "waiting up to {limit:g} s for {streams} streams on {connections} connections;"
+                "waiting up to {limit:g} s for {streams} on {connections};"
                 " a second signal ends them now",
                 limit=limit,
-                streams=len(running),
-                connections=self._connections(),
+                streams=_counted(len(running), "stream"),
+                connections=_counted(self._connections(), "connection"),
             )
         await self._wait(limit)
         for exchange in tuple(running):
@@ -86,3 +86,7 @@ class Drain:
         loop = LoopingCall(look)
         loop.clock = self._clock
         await loop.start(_LOOK)
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

@@ -11,14 +11,15 @@ waiting.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address
@@ -32,6 +33,7 @@ from twisted.python.failure import Failure
 from . import journal
 from .callers import Callers
 from .config import Config, with_demo
+from .config.advice import advice
 from .config.model import Gateway
 from .demo import demo_site
 from .door import FrontDoor
@@ -58,6 +60,14 @@ if TYPE_CHECKING:
     from .ledger.postgres.shipper import Shipper
 
 _log = Logger(namespace="gateway.service")
+
+
+#: What would be right, by the error of listening.
+_LISTEN_HINTS: Final[Mapping[int | None, str]] = {
+    errno.EADDRINUSE: "is another gateway running? Stop it, or name another port in listen",
+    errno.EADDRNOTAVAIL: "no interface of this machine has the address, name one that it has",
+    errno.EACCES: "ports below 1024 are the administrator's, take a higher one",
+}
 
 
 class StartError(Exception):
@@ -188,17 +198,18 @@ class GatewayService(Service):
         serverFromString(self._reactor, description).listen(site).addBoth(results.append)
         if results and not isinstance(results[0], Failure):
             return results[0]
-        reason = "no answer"
+        reason, hint = "no answer", "see --check"
         if results and isinstance(results[0], Failure):
             error = results[0].value
-            reason = str(error.socketError if isinstance(error, CannotListenError) else error)
-        raise StartError(
-            f"listen = {description}: {reason}; is another gateway running, or the port taken?"
-        )
+            cause = error.socketError if isinstance(error, CannotListenError) else error
+            reason, hint = str(cause), _LISTEN_HINTS.get(getattr(cause, "errno", None), hint)
+        raise StartError(f"listen = {description}: {reason}; {hint}")
 
     def _running(self) -> None:
         self._install_signals()
         self._notifier.send("READY=1", f"STATUS={self._config.source}")
+        for sentence in advice(self._config):
+            _log.warn("{sentence}", sentence=sentence)
         for description in self._config.gateway.listen:
             _log.info("listening on {description}", description=description)
         _log.info("rows go to {path}", path=str(self._config.ledger.path))

@@ -11,6 +11,7 @@ from twisted.python import usage
 
 from . import __version__, log_destination
 from .config import Config, ConfigError, builtin, load
+from .config.advice import advice
 from .service import GatewayService
 
 
@@ -47,6 +48,8 @@ class Options(usage.Options):
             print(error, file=sys.stderr)
             sys.exit(1)
         if self["check"]:
+            for sentence in advice(self.config):
+                print(f"{self.config.source}: {sentence}")
             print(f"{self.config.source}: ok")
             sys.exit(0)
         if self.parent is not None:

@@ -20,7 +20,7 @@ N = TypeVar("N", int, float)
 E = TypeVar("E", bound=StrEnum)
 
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_PART = re.compile(r"(?P<number>[0-9]{1,12}(?:\.[0-9]{1,12})?)(?P<unit>[A-Za-z]*)\s*")
+_PART = re.compile(r"(?P<number>[0-9]{1,12}(?:\.[0-9]{1,12})?)\s*(?P<unit>[A-Za-z]*)\s*")
 
 _BYTES = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _NUMBER = re.compile(r"[0-9]{1,15}")
@@ -61,7 +61,7 @@ def seconds(text: str) -> float:
     milliseconds, place = 0.0, 0
     while found := _PART.match(text, place):
         if found["unit"] not in _MILLISECONDS:
-            example = f"{found['number']}s" if len(found["number"]) < 8 else "10s"
+            example = _with_unit(found["number"], found["unit"])
             raise BadValue(
                 f"{shown(text)} lacks a unit of time, write {example} (units are ms, s, m, h and d)"
             )
@@ -70,6 +70,14 @@ def seconds(text: str) -> float:
     if place < len(text) or not text:
         raise BadValue(f"{shown(text)} is not a duration, write one such as 250ms, 10s, 5m or 7d")
     return milliseconds / 1000
+
+
+def _with_unit(number: str, unit: str) -> str:
+    """What somebody may have meant who wrote ``5 minutes`` or ``10``."""
+    if len(number) >= 8:
+        return "10s"
+    meant = "ms" if unit.lower().startswith(("ms", "milli")) else unit[:1].lower()
+    return number + (meant if meant in _MILLISECONDS else "s")
 
 
 def size(low: str, high: str) -> Callable[[str], int]:

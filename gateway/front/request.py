@@ -21,7 +21,15 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource
 from twisted.web.server import Request as TwistedRequest
 
-from ..http1 import LAST_CHUNK, Framing, FramingKind, RequestHead, chunk, response_bytes
+from ..http1 import (
+    LAST_CHUNK,
+    Framing,
+    FramingKind,
+    RequestHead,
+    chunk,
+    reason_phrase,
+    response_bytes,
+)
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -223,7 +231,7 @@ class Request(TwistedRequest):
     ) -> None:
         """A whole short response, in one write after the head."""
         fields = [(b"Content-Type", content_type), (b"Content-Length", b"%d" % len(body)), *pairs]
-        reason = http.RESPONSES.get(status, b"Unknown Status")
+        reason = reason_phrase(status)
         self.start(status, reason, fields, Framing(FramingKind.LENGTH, len(body)))
         self.send(body)
         self.end()

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from twisted.web import http
-
-from ..http1 import Framing, response_bytes
+from ..http1 import Framing, reason_phrase, response_bytes
 
 if TYPE_CHECKING:
     from .request import Request
@@ -30,7 +28,7 @@ class Refusal:
             (b"Connection", b"close"),
             *self.pairs,
         ]
-        reason = http.RESPONSES.get(self.status, b"Unknown Status")
+        reason = reason_phrase(self.status)
         head = response_bytes(self.status, reason, pairs)
         return head if bodiless else head + self.body
 

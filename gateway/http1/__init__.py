@@ -15,7 +15,7 @@ from .errors import LocalError, ProtocolError, RemoteError
 from .fields import Fields
 from .framing import Framing, FramingKind, request_framing, response_framing
 from .head import HeadLimits, RequestHead, ResponseHead
-from .write import LAST_CHUNK, chunk, request_bytes, response_bytes
+from .write import LAST_CHUNK, chunk, reason_phrase, request_bytes, response_bytes
 
 __all__ = [
     "LAST_CHUNK",
@@ -34,6 +34,7 @@ __all__ = [
     "ResponseHead",
     "UntilCloseDecoder",
     "chunk",
+    "reason_phrase",
     "request_bytes",
     "request_framing",
     "response_bytes",

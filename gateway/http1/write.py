@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Final
 
 from . import grammar
@@ -17,6 +18,14 @@ def request_bytes(method: bytes, target: bytes, pairs: Iterable[tuple[bytes, byt
     if not grammar.is_token(method) or grammar.ORIGIN_FORM.fullmatch(target) is None:
         raise LocalError("the method or the target cannot stand in a request line")
     return _head(b"%b %b HTTP/1.1" % (method, target), pairs)
+
+
+def reason_phrase(status: int) -> bytes:
+    """The usual words for a status (RFC 9110, 15); none for one that has no usual words."""
+    try:
+        return HTTPStatus(status).phrase.encode("ascii")
+    except ValueError:
+        return b""
 
 
 def response_bytes(status: int, reason: bytes, pairs: Iterable[tuple[bytes, bytes]]) -> bytes:

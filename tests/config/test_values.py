@@ -96,6 +96,12 @@ def test_a_value_means_what_it_says(parse: Callable[[str], Any], text: str, valu
         (timeout, "1h and", "'1h and' is not a duration, write one such as 250ms, 10s, 5m or 7d"),
         (timeout, "", "'' is not a duration, write one such as 250ms, 10s, 5m or 7d"),
         (timeout, "10", "'10' lacks a unit of time, write 10s (units are ms, s, m, h and d)"),
+        (timeout, "5 minutes", "'5 minutes' lacks a unit of time, write 5m (units are ms, s, m"),
+        (
+            timeout,
+            "1 hour",
+            "'1 hour' lacks a unit of time, write 1h (units are ms, s, m, h and d)",
+        ),
         (timeout, "10sec", "'10sec' lacks a unit of time, write 10s (units are ms, s, m, h and d)"),
         (timeout, "5ms", "'5ms' is out of range, write 10ms to 24h or off"),
         (timeout, "25h", "'25h' is out of range, write 10ms to 24h or off"),

@@ -1,0 +1,33 @@
+"""What is allowed, and yet hardly ever meant, is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.config.advice import advice
+
+from .conftest import Read
+
+UPSTREAM = "[upstream a]\nurl = https://a.test{}\ndialect = openai\n"
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "more", "told"),
+    [
+        ("/v1", "/v1/*", "", True),
+        ("/v1", "/v1/models", "", True),
+        ("/v1", "/v1/*", "strip_prefix = /v1", False),
+        ("/v1", "/v10/*", "", False),
+        ("", "/v1/*", "", False),
+        ("/base", "/v1/*", "", False),
+    ],
+)
+def test_a_path_that_would_be_asked_for_twice_over_is_told(
+    read: Read, base: str, path: str, more: str, told: bool
+) -> None:
+    """O1: base URLs of SDKs end in /v1, and so do those that people write here."""
+    config = read(f"{UPSTREAM.format(base)}[route r]\nupstream = a\npath = {path}\n{more}\n")
+    sentences = advice(config)
+    assert bool(sentences) is told
+    if told:
+        assert "leave /v1 out of the url" in sentences[0]

@@ -163,7 +163,7 @@ async def measure(seconds: float) -> None:
             ]
             await asyncio.sleep(1)
             for name, trouble in _TROUBLES.items():
-                await _spell(gateway.port, late, 5, f"{durability}, quiet")
+                await _spell(gateway.port, late, seconds, f"{durability}, quiet")
                 with trouble(gateway):
                     await _spell(gateway.port, late, seconds, f"{durability}, {name}")
                 await asyncio.sleep(2.5)

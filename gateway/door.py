@@ -22,6 +22,7 @@ from .exchange.services import Services
 from .front.request import Request
 from .front.verdict import Admission, Refusal
 from .http1 import Framing, FramingKind
+from .http1.grammar import HOST
 from .intents import Intents
 from .match import Match
 from .record import ErrorCode, Outcome, Phase, Record
@@ -76,13 +77,20 @@ class FrontDoor:
 
     def admit(self, request: Request, framing: Framing) -> Admission | Refusal:
         """How the body is read, or what to answer instead."""
+        try:
+            return self._judged(request, framing)
+        except Exception:
+            _log.failure("{request}: an error in the gateway itself", request=request)
+            return self.refuse(request, 500, "an error in the gateway itself")
+
+    def _judged(self, request: Request, framing: Framing) -> Admission | Refusal:
         refusal = self._unfit(request)
         if refusal is not None:
             return refusal
         head = request.head
         route = self._router.match(head.path, head.fields.__contains__)
         if route is None:
-            path_text = head.path.decode("latin-1")
+            path_text = head.path[:500].decode("latin-1")
             message = f"no route of the gateway's configuration takes the path {path_text}"
             return self.refuse(request, 404, message)
         dialect = for_request(route.upstream.family, head.path)
@@ -143,7 +151,10 @@ class FrontDoor:
         origin = fields.get(b"origin")
         if origin is None:
             return fields.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
-        return not request.channel.site.hosts.permits(origin.partition(b"://")[2] or b"null")
+        authority = origin.partition(b"://")[2]
+        if HOST.fullmatch(authority) is None:
+            return True  # "null", or what no browser sends
+        return not request.channel.site.hosts.permits(authority)
 
     def refuse(self, request: Request | None, status: int, message: str) -> Refusal:
         """The answer to a request that goes no further (`request` None: no head came)."""

@@ -13,6 +13,10 @@ from .redact import Redactor
 _SESSION_FIELD = b"x-claude-code-session-id"
 
 
+#: How much of a path is kept: strangers may send long ones, again and again.
+_PATH_LIMIT = 500
+
+
 class Intents:
     """Makes them, free of secrets."""
 
@@ -34,7 +38,7 @@ class Intents:
             upstream=match.route.upstream.name,
             dialect=match.dialect.name,
             method=request.head.method.decode("ascii"),
-            path=request.head.path.decode("latin-1"),
+            path=request.head.path[:_PATH_LIMIT].decode("latin-1"),
             model_requested=peek.model,
             stream=peek.stream,
             tenant=caller.tenant,

@@ -10,64 +10,87 @@ byte.  Only for dialects that say `Dialect.injects_usage`, requests that `Peek.s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from .dialects.jsonpick import lenient, members
-from .sse import parse
+from .dialects.jsonpick import lenient, members, picked
+from .sse import BOM, parse
 
-_BOM: Final = b"\xef\xbb\xbf"
-_OPTIONS: Final = "stream_options"
 _WANTED: Final = b'{"include_usage":true}'
 
-#: Brackets and strings; possessive, so that each byte is looked at once.
-_TOKEN: Final = re.compile(rb'[{}\[\]]|"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_EMPTY: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*\{[ \t\r\n]*\}")
+_NAME: Final = b'"stream_options"'
 _COLON: Final = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
+#: How many places of the name are tried from each end; each costs a look at the whole body.
+_TRIES: Final = 2
+_LONGEST_OPTIONS: Final = 4096
 #: An edited body is handed on in pieces of so many bytes, as it would have come.
 _PIECE: Final = 65536
 _NO_CHOICES: Final = re.compile(rb'"choices"[ \t\r\n]*:[ \t\r\n]*\[[ \t\r\n]*\]')
 _EVENT_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 
 
+class _Body(msgspec.Struct):
+    stream_options: msgspec.Raw = msgspec.Raw()
+
+
+_decode = msgspec.json.Decoder(_Body).decode
+
+
 def ask(body: Sequence[bytes]) -> list[bytes] | None:
     """The request body, a JSON object as a list of chunks, with ``include_usage`` set.
 
     None if it cannot be put there: the body is no such object, or has ``stream_options`` that are
-    none.  Members that are there stay, and so does all that stands around them.
+    none, or that stand where they are not soon found.  Members that are there stay, and so does all
+    that stands around them.
     """
     data = body[0] if len(body) == 1 else b"".join(body)
-    fields = members(data.removeprefix(_BOM))
-    if not fields:
+    told = _told(data)
+    if told is None:
         return None
-    if _OPTIONS not in fields:
-        return _opened(body)
-    told = bytes(fields[_OPTIONS])
+    if not told:
+        return None if _EMPTY.match(data) else _opened(body)
     options = members(told) if told != b"null" else {}
-    if options is None:
+    if options is None or len(told) > _LONGEST_OPTIONS:
         return None
-    begin = _outermost(data)
-    if begin is None or data[begin : begin + len(told)] != told:
-        return None
-    edited = data[:begin] + _with_usage(options) + data[begin + len(told) :]
-    return [edited[at : at + _PIECE] for at in range(0, len(edited), _PIECE)]
+    wanted = _with_usage(options)
+    for begin in _places(data):
+        end = begin + len(told)
+        if data[begin:end] == told:
+            edited = data[:begin] + wanted + data[end:]
+            # The same words may stand further in: only at the outermost level do they count.
+            if _told(edited) == wanted:
+                return [edited[at : at + _PIECE] for at in range(0, len(edited), _PIECE)]
+    return None
 
 
-def _outermost(data: bytes) -> int | None:
-    """Where in an object the value of its own ``stream_options`` begins: of several, the last."""
-    found = None
-    depth = 0
-    for token in _TOKEN.finditer(data):
-        sign = token[0][:1]
-        if sign in b"{[":
-            depth += 1
-        elif sign in b"}]":
-            depth -= 1
-        elif depth == 1 and token[0] == b'"stream_options"':
-            colon = _COLON.match(data, token.end())
-            found = found if colon is None else colon.end()
-    return found
+def _told(data: bytes) -> bytes | None:
+    """An object's ``stream_options`` as they are written; empty if it has none, None if it is none.
+
+    Nothing else of the object is built: it may be anybody's, and have millions of members.
+    """
+    found = picked(_decode, data.removeprefix(BOM))
+    return None if found is None else bytes(found.stream_options)
+
+
+def _places(data: bytes) -> Iterator[int]:
+    """Where the value may begin: behind the first places of its name, and the last ones."""
+    at = end = -1
+    for _ in range(_TRIES):
+        at = data.find(_NAME, at + 1)
+        if at < 0:
+            return
+        if found := _COLON.match(data, at + len(_NAME)):
+            yield found.end()
+    end = len(data)
+    for _ in range(_TRIES):
+        end = data.rfind(_NAME, at + 1, end)
+        if end < 0:
+            return
+        if found := _COLON.match(data, end + len(_NAME)):
+            yield found.end()
 
 
 def without_usage_chunk(block: bytes) -> bytes:
@@ -91,7 +114,7 @@ def _opened(body: Sequence[bytes]) -> list[bytes]:
     for number, chunk in enumerate(edited):
         at = chunk.find(b"{")
         if at >= 0:
-            first = b'{"%b":%b,' % (_OPTIONS.encode(), _WANTED)
+            first = b'{"%b":%b,' % (b"stream_options", _WANTED)
             edited[number : number + 1] = [chunk[:at] + first, chunk[at + 1 :]]
             break
     return edited

@@ -225,6 +225,9 @@ def test_an_upstreams_echo_of_a_key_reaches_neither_row_nor_error_event() -> Non
     [
         (["Origin: https://evil.example"], 403),
         (["Origin: null"], 403),
+        (["Origin: x://[::1"], 403),
+        (["Origin: http://[\xff"], 403),
+        (["Origin: http://localhost, http://evil.example"], 403),
         (["Origin: http://localhost.evil.example"], 403),
         (["Sec-Fetch-Site: cross-site"], 403),
         (["Sec-Fetch-Site: same-site"], 403),
@@ -295,3 +298,11 @@ def test_escapes_in_a_query_are_read_whatever_they_mean(target: str) -> None:
     world = World()
     world.client().send(f"{target} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode())
     assert world.endpoint.wires
+
+
+def test_a_long_path_is_cut_in_its_row() -> None:
+    """H2: strangers could fill the disk with them."""
+    world = guarded()
+    client = world.client().send(chat("x-api-key: wrong", path="/" + "a" * 15_000))
+    assert client.response().status == 401
+    assert len(world.record.intent.path) == 500

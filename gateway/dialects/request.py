@@ -20,6 +20,9 @@ from .jsonpick import UNREADABLE, mended, picked
 #: How much of a model's name the records keep, in characters.
 NAME_LIMIT: Final = 256
 
+#: The longest body, in bytes, that is looked at a second time where strict JSON was not read.
+_MENDED_LIMIT: Final = 4 * 1024 * 1024
+
 _BOM: Final = b"\xef\xbb\xbf"
 _WHITE: Final = b" \t\r\n"
 
@@ -51,6 +54,8 @@ def peek(body: Sequence[bytes], known: Peek = UNSEEN) -> Peek:
     try:
         fields = _decode(data)
     except UNREADABLE:
+        if len(data) > _MENDED_LIMIT:
+            return known  # its API may read it, or not; to find out here would take too long
         fields = _second_opinion(data)
     told = fields.stream_options
     options = picked(_decode_options, told) if told else None

@@ -11,6 +11,7 @@ from ..dialects.base import Dialect, Peek, StreamKind
 from ..dialects.provider_error import from_body
 from ..http1 import ResponseHead
 from ..record import ErrorCode
+from ..redact import SHORTEST
 from .life import Kind, Signal
 from .mask import KeyMask
 
@@ -37,7 +38,8 @@ def key_mask(head: ResponseHead, own_key: Secret | None) -> KeyMask | None:
     """What hides the gateway's own key in an answer that may tell it back."""
     if own_key is None or is_coded(head):
         return None
-    return KeyMask(own_key.reveal().encode("latin-1"))
+    key = own_key.reveal().encode("latin-1")
+    return KeyMask(key) if len(key) >= SHORTEST else None
 
 
 def told(head: ResponseHead, kept: bytes) -> Signal:

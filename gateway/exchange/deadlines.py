@@ -32,6 +32,7 @@ class Moments:
     head: float | None = None  #: its head came
     first_event: float | None = None  #: its first complete event, or first byte of another body
     last_byte: float = 0.0  #: its last body byte, moved on by the time we did not read
+    heard: float = 0.0  #: something of it, or of ours, was last passed on in a stream
     paused: float | None = None  #: we do not read from it since: the client holds it up
     taken: float = 0.0  #: when the client was last seen to take something, in that time
     uploading: bool = False  #: the request's body is still coming from the client

@@ -34,7 +34,7 @@ from .answer import is_coded, key_mask, kind_of_stream, told
 from .completion import completion_chain
 from .deadlines import Deadlines, Moments
 from .farewell import take_leave
-from .forward import NO_LENGTH, response_pairs
+from .forward import NO_LENGTH, Pairs, response_pairs
 from .life import Body as BodyState
 from .life import Circumstances, Ending, Kind, Life, Signal
 from .pressure import Pressure
@@ -209,7 +209,16 @@ class Exchange:
     def interim_received(self, head: ResponseHead) -> None:
         """Pass an interim response on; 100 answers an expectation that was never passed on."""
         if head.status != 100 and not self._voice.began_stream:
-            self._request.send_interim(head.status, head.reason, head.fields.end_to_end(NO_LENGTH))
+            reason, pairs = self._masked(head, head.fields.end_to_end(NO_LENGTH))
+            self._request.send_interim(head.status, reason, pairs)
+
+    def _masked(self, head: ResponseHead, pairs: Pairs) -> tuple[bytes, Pairs]:
+        """Reason and fields as the client may see them."""
+        mask = key_mask(head, self._pool.upstream.api_key)
+        if mask is None:
+            return head.reason, pairs
+        # Asterisks may stand in a field's name, too (RFC 9110, 5.6.2).
+        return mask.whole(head.reason), [(mask.whole(n), mask.whole(v)) for n, v in pairs]
 
     def head_received(self, head: ResponseHead, framing: Framing) -> None:
         """The upstream has answered: pass its head on, or find out what to tell instead."""
@@ -223,11 +232,10 @@ class Exchange:
         if isinstance(self._relay, BodyRelay):
             self._voice.stop()
         if not self._voice.began_stream:
+            self._moments.heard = now
             pairs, framing = response_pairs(head, framing, is_stream=kind is not None)
-            mask = key_mask(head, self._pool.upstream.api_key)
-            if mask is not None:
-                pairs = [(name, mask.whole(value)) for name, value in pairs]
-            self._request.start(head.status, head.reason, pairs, framing)
+            reason, pairs = self._masked(head, pairs)
+            self._request.start(head.status, reason, pairs, framing)
         self._pressure = Pressure(
             self._request, self._connection, self._moments, self._deadlines, self._clock
         )

@@ -61,7 +61,8 @@ class Keepalive:
         now = self._clock.seconds()
         due = self._not_before
         if self._moments.head is not None:
-            due = self._moments.last_byte + self._interval
+            # What the client has heard counts, not what came and is held back.
+            due = max(due, self._moments.heard + self._interval)
         if due > now:
             self._loop.stop()
             self._wait = self._clock.callLater(due - now, self._begin)

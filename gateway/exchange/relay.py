@@ -77,9 +77,9 @@ class StreamRelay:
         block = scanner.feed(data)
         if not block:
             return
-        if self.mask is not None:
-            block = self.mask.whole(block)  # an event that is too long to be held may be cut in it
-        self._request.send(self._edited(block) if self._first or self.strip_usage else block)
+        self._moments.heard = now
+        shown = self._edited(block) if self._first or self.strip_usage else block
+        self._request.send(shown if self.mask is None else self.mask.feed(shown))
         if scanner.whole is None:
             meter.feed(block)
         else:
@@ -109,6 +109,7 @@ class StreamRelay:
         """The body is whole as HTTP goes; is it as the dialect goes?"""
         self._tail = tail = self.scanner.finish()
         if self._kind is not StreamKind.EVENTS:
+            self.scanner.events += self._kind is StreamKind.LINES and bool(tail.strip())
             self.meter.feed(tail)  # a last line needs no line feed, and the bracket was held
         elif tail.startswith(b"data: [DONE]"):
             # Some servers leave out the blank line behind it.  No other unfinished event counts:
@@ -118,7 +119,10 @@ class StreamRelay:
 
     def flush(self) -> None:
         """Give out what was held back; the stream has ended well."""
-        self._request.send(self._without_mark(self._tail) if self._first else self._tail)
+        tail = self._tail
+        if self.mask is not None:
+            tail = self.mask.feed(tail) + self.mask.finish()
+        self._request.send(self._without_mark(tail) if self._first else tail)
 
     def circumstances(self) -> Circumstances:
         """What a signal meets now."""

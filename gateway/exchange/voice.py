@@ -80,4 +80,5 @@ class Voice:
             self.began_stream = True
             self._request.start(200, b"OK", OWN_STREAM_HEAD, CHUNKED)
         self.beats += 1
+        self._moments.heard = self._clock.seconds()
         self._request.send(beat)

@@ -238,4 +238,4 @@ class Request(TwistedRequest):
 
     def __repr__(self) -> str:
         # Without the query: it can carry a key.
-        return f"<Request {self.method.decode('latin-1')} {self.path.decode('latin-1')}>"
+        return f"<Request {self.method.decode('latin-1')} {self.path[:500].decode('latin-1')}>"

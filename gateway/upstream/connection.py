@@ -219,7 +219,14 @@ class Connection(TwistedProtocol):
             self._receiver.interim_received(head)
             data = rest
         framing = response_framing(head, self._method)
-        self._persistent = head.persistent and framing.kind is not FramingKind.UNTIL_CLOSE
+        # Where a body was told that HTTP has not (HEAD, 204, 304), one may come all the same, and
+        # be taken for the next answer.
+        length = head.fields.get(b"content-length") or b"0"
+        told = b"transfer-encoding" in head.fields or length.strip(b"0") != b""
+        odd = framing.kind is FramingKind.NONE and told
+        self._persistent = (
+            head.persistent and framing.kind is not FramingKind.UNTIL_CLOSE and not odd
+        )
         self._body = decoder_for(framing)
         self._receiver.head_received(head, framing)
         return rest

@@ -339,3 +339,15 @@ def test_a_byte_order_mark_that_nothing_was_said_before_is_passed_on() -> None:
     w.up.deliver(chunked(*CHAT_EVENTS[1:]) + LAST)
     expected = BOM + CHAT_EVENTS[0] + COMMENT + b"".join(CHAT_EVENTS[1:])
     assert client.response().body == expected
+
+
+def test_what_is_held_back_is_no_sign_of_life_to_the_client() -> None:
+    """K4, K8: an event that drips in keeps a client waiting as silence does."""
+    world = World(keepalive_after=1.0, keepalive_interval=1.0)
+    client = world.client().send(CHAT)
+    world.up.deliver(SSE_HEAD + chunked(b"data: 1\n\n"))
+    world.up.deliver(chunked(b"data: "))
+    for _ in range(10):
+        world.clock.advance(0.5)
+        world.up.deliver(chunked(b"x"))
+    assert client.raw().count(b": keepalive\n\n") == 5

@@ -62,6 +62,46 @@ def test_without_a_key_of_the_gateways_nothing_is_touched() -> None:
     assert client.response().body == KEY
 
 
+def test_no_part_of_an_answer_tells_the_key() -> None:
+    """H8: reason, names of fields, interim answers."""
+    w = world()
+    client = w.client().send(CHAT)
+    w.up.deliver(b"HTTP/1.1 103 Early %b\r\nX-Debug: %b\r\n\r\n" % (KEY, KEY))
+    w.up.deliver(b"HTTP/1.1 401 bad key %b\r\nX-%b: y\r\nContent-Length: 0\r\n\r\n" % (KEY, KEY))
+    raw = client.raw()
+    assert raw.count(STARS) == 4
+    assert_clean(raw, "the answer")
+
+
+@pytest.mark.parametrize("cut", range(1, len(KEY), 5))
+def test_an_event_too_long_to_be_held_is_masked_across_its_parts(cut: int) -> None:
+    """H8, D3: what could begin the key waits for the next part; nothing is lost."""
+    w = world()
+    client = w.client().send(CHAT)
+    event = b"data: " + b"x" * 70_000 + KEY + b"y" * 70_000 + b"\n\n"
+    at = event.index(KEY) + cut
+    w.up.deliver(SSE_HEAD + chunked(event[:at]))
+    w.up.deliver(chunked(event[at:], b"data: [DONE]\n\n") + LAST)
+    response = client.response()
+    assert response.body == event.replace(KEY, STARS) + b"data: [DONE]\n\n"
+
+
+def test_what_was_held_to_the_end_of_a_stream_is_masked() -> None:
+    """H8: behind a terminal event, say."""
+    w = world()
+    client = w.client().send(CHAT)
+    w.up.deliver(SSE_HEAD + chunked(b"data: [DONE]\n\n", b": " + KEY) + LAST)
+    assert client.response().body == b"data: [DONE]\n\n: " + STARS
+
+
+def test_a_key_that_protects_nothing_is_not_looked_for() -> None:
+    """D9: local servers are given words such as ``ollama``, which stand in many texts."""
+    w = World(replace(UPSTREAM, api_key=Secret("env:KEY", "ollama")))
+    client = w.client().send(CHAT)
+    w.up.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nI am ollama")
+    assert client.response().body == b"I am ollama"
+
+
 @given(st.lists(st.sampled_from([b"a", b"b", b"ab", b"aab", b"aaba", b"x"])))
 def test_pieces_are_masked_like_the_whole(pieces: list[bytes]) -> None:
     key = b"aaba"

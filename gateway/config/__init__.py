@@ -62,8 +62,15 @@ __all__ = [
 ]
 
 
-def load(path: str | os.PathLike[str], environ: Mapping[str, str] | None = None) -> Config:
+def load(
+    path: str | os.PathLike[str],
+    environ: Mapping[str, str] | None = None,
+    *,
+    secrets: bool = True,
+) -> Config:
     """The configuration in a file.  Secrets are read too: from `environ`, or from their files.
+
+    Without `secrets` only the ledger's own is.
 
     Raises `ConfigError` with every problem that was found.
     """
@@ -73,7 +80,7 @@ def load(path: str | os.PathLike[str], environ: Mapping[str, str] | None = None)
     except OSError as error:
         what = f"the file cannot be read ({error.strerror}), name one that exists and is readable"
         raise ConfigError([Problem(source, 1, "", "", what)]) from None
-    return _configuration(source, data, environ)
+    return _configuration(source, data, environ, secrets=secrets)
 
 
 def builtin(environ: Mapping[str, str] | None = None) -> Config:
@@ -84,7 +91,10 @@ def builtin(environ: Mapping[str, str] | None = None) -> Config:
     return _configuration("built-in", TEXT.encode(), environ)
 
 
-def _configuration(source: str, data: bytes, environ: Mapping[str, str] | None) -> Config:
+def _configuration(
+    source: str, data: bytes, environ: Mapping[str, str] | None, *, secrets: bool = True
+) -> Config:
     report = Report(source)
     tables = read_tables(read(data, report), report)
-    return build(source, tables, os.environ if environ is None else environ, report)
+    environ = os.environ if environ is None else environ
+    return build(source, tables, environ, report, secrets=secrets)

@@ -33,9 +33,17 @@ from .tables import Table
 
 
 def build(
-    source: str, tables: Sequence[Table], environ: Mapping[str, str], report: Report
+    source: str,
+    tables: Sequence[Table],
+    environ: Mapping[str, str],
+    report: Report,
+    *,
+    secrets: bool = True,
 ) -> Config:
     """The configuration that the tables describe.
+
+    Without `secrets` the keys of upstreams and clients are left where they are: whoever only reads
+    the ledger need not be able to read them.
 
     Raises `ConfigError` with all problems in `report`, those of the layers below included.
     """
@@ -47,12 +55,13 @@ def build(
 
     check(tables, gateway_table, ledger_table, report)
     gateway = _gateway(gateway_table, environ, report)
+    keys = environ if secrets else None
     upstreams = {
         name: upstream
         for name, table in named.items()
-        if (upstream := _upstream(table, environ, report))
+        if (upstream := _upstream(table, keys, report))
     }
-    clients = _clients([table for table in tables if table.kind == "client"], environ, report)
+    clients = _clients([table for table in tables if table.kind == "client"], keys, report)
     prices = [table for table in tables if table.kind == "prices"]
     for table in prices:
         for name in table["upstream"] or ():
@@ -138,7 +147,7 @@ def _ledger(table: Table, state_dir: Path, environ: Mapping[str, str], report: R
     return Ledger(path=url or state_dir / "ledger.sqlite", **fields)
 
 
-def _upstream(table: Table, environ: Mapping[str, str], report: Report) -> Upstream | None:
+def _upstream(table: Table, environ: Mapping[str, str] | None, report: Report) -> Upstream | None:
     """An upstream, or None if what it cannot be without was reported."""
     fields = _fields(table)
     fields["api_key"] = _secret(table, "api_key", environ, report)
@@ -149,7 +158,7 @@ def _upstream(table: Table, environ: Mapping[str, str], report: Report) -> Upstr
 
 
 def _clients(
-    tables: Sequence[Table], environ: Mapping[str, str], report: Report
+    tables: Sequence[Table], environ: Mapping[str, str] | None, report: Report
 ) -> tuple[Client, ...]:
     """The clients that have a sound key, no two of them the same one."""
     first: dict[bytes, Table] = {}
@@ -169,9 +178,11 @@ def _clients(
     return tuple(Client(table.name, digest) for digest, table in first.items())
 
 
-def _secret(table: Table, key: str, environ: Mapping[str, str], report: Report) -> Secret | None:
+def _secret(
+    table: Table, key: str, environ: Mapping[str, str] | None, report: Report
+) -> Secret | None:
     reference = table[key]
-    if reference is None:
+    if reference is None or environ is None:
         return None
     try:
         return resolve(reference, environ)

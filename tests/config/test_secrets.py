@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Client, Config
+from gateway.config import Client, Config, ConfigError, load
 from gateway.config.model import Family
 from gateway.config.secret import default_key_header, reference
 
@@ -283,3 +283,17 @@ def test_any_listener_is_fine_where_only_known_clients_can_spend_the_key(read: R
 
 def test_any_listener_is_fine_where_clients_bring_their_own_keys(read: Read) -> None:
     assert read(f"{UPSTREAM}[gateway]\nlisten = tcp:80").gateway.listen == ("tcp:80",)
+
+
+def test_who_only_reads_the_ledger_needs_none_of_the_keys(tmp_path: Path) -> None:
+    """H8, O1: an administrator's shell has no credentials of the unit's."""
+    path = tmp_path / "gateway.ini"
+    path.write_text(
+        "[upstream a]\nurl = http://localhost:1\ndialect = openai\napi_key = credential:a\n"
+        "[client c]\nkey = env:NOT_SET\n"
+    )
+    with pytest.raises(ConfigError):
+        load(path, HOME)
+    config = load(path, HOME, secrets=False)
+    assert config.upstreams["a"].api_key is None
+    assert config.clients == ()

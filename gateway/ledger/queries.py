@@ -6,7 +6,7 @@ known.  Moments are seconds since the epoch and are held against the time at whi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..record import COLUMNS, Outcome, Value, timestamp
@@ -37,8 +37,23 @@ _SUMMED = (
     "output_tokens",
     "reasoning_tokens",
 )
-# A rejected request used nothing, whoever was asked; of all others nothing means not known.
-_ASKED = f"(outcome IS NULL OR outcome <> '{Outcome.REJECTED}')"
+#: What only looks something up: models, files, a response that another request has made.
+_METHODS = ("GET", "HEAD", "OPTIONS", "DELETE")
+#: What only counts: the count is the answer.
+_COUNTING = ("anthropic_count_tokens", "gemini_count_tokens")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+# Whoever was not asked used nothing; of an open row and a killed one nobody knows.
+_SENT = "(attempts IS NULL OR attempts > 0)"
+# The same as `uses_tokens`.
+_ASKED = (
+    f"((outcome IS NULL OR outcome <> '{Outcome.REJECTED}') AND {_SENT} "
+    f"AND method NOT IN ({_listed(_METHODS)}) AND dialect NOT IN ({_listed(_COUNTING)}))"
+)
 _USAGE = ", ".join(
     (
         "count(*) AS requests",
@@ -65,17 +80,19 @@ class Filter:
     until: float | None = None  #: began before
     outcome: str | None = None  #: one of `Outcome`, or `OPEN`
     error: str | None = None  #: one of `ErrorCode`, or `ANY`
+    status: range | None = None  #: of the provider's answer or of the gateway's own
     model: str | None = None  #: answered, or was asked for
     tenant: str | None = None
     route: str | None = None
     upstream: str | None = None
     session: str | None = None
+    sent: bool = False  #: only what was sent to its upstream, as far as is known
 
     def sql(self) -> tuple[str, list[str | int]]:
         """A condition, and the values in it."""
         conditions, values = ["1 = 1"], list[str | int]()
 
-        def add(condition: str, *added: str) -> None:
+        def add(condition: str, *added: str | int) -> None:
             conditions.append(condition)
             values.extend(added)
 
@@ -91,6 +108,14 @@ class Filter:
             add("error IS NOT NULL")
         elif self.error is not None:
             add("error = ?", self.error)
+        if self.status is not None:
+            least, most = self.status[0], self.status[-1]
+            add(
+                "(status_upstream BETWEEN ? AND ? OR status_sent BETWEEN ? AND ?)",
+                *(least, most, least, most),
+            )
+        if self.sent:
+            add(_SENT)
         if self.model is not None:
             add("(model_served = ? OR model_requested = ?)", self.model, self.model)
         for name in ("tenant", "route", "upstream", "session"):
@@ -101,6 +126,25 @@ class Filter:
 
 
 ALL = Filter()
+
+
+def uses_tokens(row: Mapping[str, Value]) -> bool:
+    """Whether a request uses tokens by its nature, so that a row without any lacks them.
+
+    Not so what was never sent, what only looks something up, and what only counts.
+    """
+    return (
+        row["outcome"] != Outcome.REJECTED
+        and row["attempts"] != 0
+        and row["method"] not in _METHODS
+        and row["dialect"] not in _COUNTING
+    )
+
+
+def knows(reader: Reader, column: str, name: str) -> bool:
+    """Whether any row has this `route` or `upstream`; goes through the ledger if none has."""
+    statement = f"SELECT id FROM requests WHERE {_KEYS[column]} = ? LIMIT 1"
+    return any(reader.rows(statement, [name]))
 
 
 def requests(
@@ -150,7 +194,8 @@ def usage(reader: Reader, by: str = "model", which: Filter = ALL) -> list[dict[s
 
     The model is the one that answered or, if none is known, the one that was asked for.
     `cacheable_tokens` is the input of the rows that know how much of it came from a cache.
-    `unknown_usage` is how many rows lack input or output tokens: the sums are without them.
+    `unknown_usage` is how many rows of those that use tokens by their nature (`uses_tokens`) lack
+    input or output tokens: the sums are without them.
     `unknown_cost` is the same for `cost_usd`.  Raises ValueError if `by` is none of `GROUPINGS`.
     """
     where, values = which.sql()

@@ -176,6 +176,25 @@ def test_usage_is_told_by_what_is_asked_for(
     assert [row["requests"] for row in usage(path, by)] == [2, 1]
 
 
+def test_what_uses_no_tokens_by_its_nature_lacks_none(write: Write, path: Path) -> None:
+    """A8: neither what only looks something up, nor what only counts, nor what was never sent."""
+    unmetered = [
+        a_record(an_intent(method="GET"), usage=UNKNOWN),
+        a_record(an_intent(dialect="gemini_count_tokens"), usage=UNKNOWN),
+        a_record(usage=UNKNOWN, outcome=Outcome.CLIENT_GONE, attempts=0),
+        a_record(usage=UNKNOWN, outcome=Outcome.REJECTED),
+    ]
+    metered = [
+        a_record(usage=UNKNOWN, attempts=1),
+        a_record(usage=UNKNOWN, attempts=None, outcome=Outcome.KILLED),
+    ]
+    write([*unmetered, *metered], [])
+    assert [queries.uses_tokens(r.as_row()) for r in unmetered] == [False] * 4
+    assert [queries.uses_tokens(r.as_row()) for r in metered] == [True] * 2
+    (row,) = usage(path)
+    assert (row["requests"], row["unknown_usage"], row["unknown_cost"]) == (6, 2, 2)
+
+
 def test_usage_since_counts_what_began_then_or_later(write: Write, path: Path) -> None:
     write([], [an_intent(started_at=BEGAN + second) for second in (0, 9.999, 10, 11)])
     (row,) = usage(path, since=BEGAN + 10)

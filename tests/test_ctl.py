@@ -347,6 +347,8 @@ def test_usage_since_counts_back_from_now(
         (["requests", "--columns", "id,pth"], "there is no column 'pth', did you mean path?"),
         (["requests", "--follow", "--show", "0"], "--show shows one request, leave one of the two"),
         (["requests", "-f", "--outcome", "open"], "what is followed has ended"),
+        (["requests", "--status", "40"], "'40' is no status, write a number such as 429, or 4xx"),
+        (["requests", "--status", "9xx"], "'9xx' is no status"),
         (["requests", "--error", "oops"], "invalid choice: 'oops'"),
         (["reprice"], "the following arguments are required: --since"),
         (["reconcile", "f", "--tolerance", "x"], "'x' is not a percentage, write one such as 0.5"),

@@ -181,6 +181,61 @@ def test_since_and_until_are_read_in_the_zone(
     assert len(out) == found
 
 
+# which are meant
+
+
+@pytest.mark.parametrize(
+    ("status", "found"),
+    [
+        ("429", ["late", "passed"]),
+        ("4xx", ["late", "passed", "refused"]),
+        ("5xx", ["broken"]),
+        ("error", ["broken", "late", "passed", "refused"]),
+        ("2xx", ["fine", "late"]),
+    ],
+)
+def test_requests_are_picked_by_the_status_of_either_answer(
+    run: Run, write: Write, status: str, found: list[str]
+) -> None:
+    """The provider's counts although the gateway had begun the stream with 200 before it came."""
+    write(
+        a_record(an_intent(id="fine")),
+        a_record(an_intent(id="passed"), status_upstream=429, status_sent=429),
+        a_record(an_intent(id="late"), status_upstream=429, error=ErrorCode.HTTP_ERROR),
+        a_record(an_intent(id="broken"), status_upstream=None, status_sent=502),
+        a_record(an_intent(id="refused"), status_upstream=None, status_sent=401),
+        an_intent(id="open"),
+    )
+    _, out, _ = run("requests", "--status", status, "--json")
+    assert sorted(json.loads(line)["id"] for line in out) == found
+
+
+@pytest.mark.parametrize("option", ["upstream", "route"])
+@pytest.mark.parametrize(
+    "command", [["requests"], ["usage"], ["reprice", "--since", "1d"], ["reconcile"]]
+)
+def test_a_name_that_nobody_has_heard_of_is_told(
+    run: Run,
+    write: Write,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+    option: str,
+) -> None:
+    """Those of the configuration and those of any row are good, whatever is found of them."""
+    write(a_record(an_intent(upstream="gone", route="gone")))
+    if command == ["reconcile"]:
+        (tmp_path / "account.csv").write_text("day,requests\n2020-01-01,0\n")
+        command = ["reconcile", str(tmp_path / "account.csv")]
+    for known in ("openai", "gone"):
+        assert run(*command, f"--{option}", known)[0] == 0
+    with pytest.raises(SystemExit) as caught:
+        run(*command, f"--{option}", "opnai")
+    assert caught.value.code == 2
+    said = f"argument --{option}: neither {tmp_path}/gateway.ini nor the ledger has 'opnai', did"
+    assert said in capsys.readouterr().err
+
+
 # what is shown
 
 
@@ -502,6 +557,20 @@ def test_what_they_do_not_have_is_shown_too(run: Run, write: Write, tmp_path: Pa
     write(at("2026-11-01T12:00Z"), at("2026-11-01T12:00Z", model_served="more"))
     status, out, _ = reconcile(run, tmp_path, "day,model,requests\n2026-11-01,gpt-small-2026,1\n")
     assert (status, out[1].split()) == (1, ["2026-11-01", "more", "requests", "0", "1", "1"])
+
+
+def test_what_was_never_sent_is_not_held_against_the_bill(
+    run: Run, write: Write, tmp_path: Path
+) -> None:
+    write(
+        at("2026-11-01T12:00Z", attempts=1),
+        at("2026-11-01T12:00Z", attempts=0, outcome=Outcome.REJECTED, usage=Usage()),
+        at("2026-11-01T12:00Z", attempts=0, outcome=Outcome.CLIENT_GONE, usage=Usage()),
+        at("2026-11-01T12:00Z", attempts=None, outcome=Outcome.KILLED, usage=Usage()),
+    )
+    text = "day,requests\n2026-11-01,2\n"
+    status, _, err = reconcile(run, tmp_path, text, "--tolerance", "0")
+    assert (status, err) == (0, "1 of 1 figures agree\n")
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..config import Config, builtin, load
+from ..config.problem import nearest
 from ..ledger import queries
+from ..ledger.reading import Reader
 from ..record import ErrorCode, Outcome
 from .output import Format
 from .times import UTC, Zone, local_zone, moment, zone
@@ -95,10 +97,22 @@ def add_filters(parser: argparse.ArgumentParser, *, outcome: bool = True) -> Non
             choices=[queries.ANY, *(code.value for code in ErrorCode)],
             help="only those with this error, or with any: %(choices)s",
         )
+        parser.add_argument(
+            "--status",
+            metavar="STATUS",
+            type=status,
+            help="only those that the provider or the gateway answered so: a number such as 429, "
+            "4xx, 5xx, or error (400 and up)",
+        )
     parser.add_argument("--model", metavar="NAME", help="only those of this model")
     parser.add_argument("--tenant", metavar="NAME", help="only those of this tenant")
     parser.add_argument("--route", metavar="NAME", help="only those that took this route")
-    parser.add_argument("--upstream", metavar="NAME", help="only those sent to this upstream")
+    parser.add_argument(
+        "--upstream",
+        metavar="NAME",
+        help="only those for this upstream"
+        + (", also what was refused before it was sent" if outcome else ""),
+    )
     parser.add_argument("--session", metavar="ID", help="only those of this session")
 
 
@@ -107,6 +121,20 @@ def count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of rows, write one such as 20")
     return int(text)
+
+
+def status(text: str) -> range:
+    """A status, or those of a class."""
+    if text == "error":
+        return range(400, 1000)
+    if re.fullmatch(r"[1-5]xx", text, re.IGNORECASE):
+        first = int(text[0]) * 100
+        return range(first, first + 100)
+    if re.fullmatch(r"[1-9][0-9]{2}", text, re.ASCII):
+        return range(int(text), int(text) + 1)
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is no status, write a number such as 429, or 4xx, 5xx or error"
+    )
 
 
 def zone_of(arguments: argparse.Namespace) -> Zone:
@@ -128,9 +156,30 @@ def filter_of(arguments: argparse.Namespace) -> queries.Filter:
         except argparse.ArgumentTypeError as error:
             raise UsageError(f"argument --{name}: {error}") from None
 
-    names = ("outcome", "error", "model", "tenant", "route", "upstream", "session")
-    given = {name: getattr(arguments, name, None) for name in names}
+    names = ("outcome", "error", "status", "model", "tenant", "route", "upstream", "session")
+    given: dict[str, Any] = {name: getattr(arguments, name, None) for name in names}
     return queries.Filter(at("since"), at("until"), **given)
+
+
+def check_names(reader: Reader, config: Config, arguments: argparse.Namespace) -> None:
+    """Raises `UsageError` for an upstream or a route that nobody has ever heard of.
+
+    What the configuration does not have (any more) may still stand in the ledger.
+    """
+    demo = ["demo"] if config.gateway.demo else []  # which gets its name where it is served
+    known = {
+        "upstream": [*config.upstreams, *demo],
+        "route": [*(route.name for route in config.routes), *demo],
+    }
+    for column, names in known.items():
+        name = getattr(arguments, column)
+        if name is None or name in names or queries.knows(reader, column, name):
+            continue
+        meant = nearest(name, names)
+        right = f"did you mean {meant}?" if meant else f"there are: {', '.join(names)}"
+        raise UsageError(
+            f"argument --{column}: neither {config.source} nor the ledger has {name!r}, {right}"
+        )
 
 
 def config_of(arguments: argparse.Namespace) -> Config:

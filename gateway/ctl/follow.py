@@ -37,7 +37,7 @@ class Follower:
         self._which = which
         self._wall = wall
         # What is only known at the end must not keep a row from being waited for.
-        self._begun = replace(which, outcome=None, error=None, model=None)
+        self._begun = replace(which, outcome=None, error=None, status=None, model=None)
         self._open = dict.fromkeys(queries.ids(reader, replace(self._begun, outcome=queries.OPEN)))
         self._known = self._recent() - self._open.keys()
 

@@ -25,6 +25,7 @@ from .arguments import (
     add_filters,
     add_format,
     add_times,
+    check_names,
     config_of,
     filter_of,
     zone_of,
@@ -60,7 +61,8 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
         description="Compare the ledger with a CSV file of a provider's own figures, day by day "
         "and, if it has that column, model by model; print what differs and exit with 1 if "
         f"anything does. The file has a column day or date (2026-11-01) and any of: "
-        f"{', '.join(_FIGURES)}. Days are those of --tz.",
+        f"{', '.join(_FIGURES)}. Days are those of --tz. Requests that were refused before they "
+        "were sent to an upstream do not count.",
     )
     parser.add_argument("file", metavar="FILE", type=Path, help="the provider's figures")
     parser.add_argument(
@@ -87,8 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     if not account.sums:
         raise UsageError(f"{arguments.file}: there are no figures in it")
-    with reading(config_of(arguments).ledger.path) as reader:
-        ours = _ours(reader, account, filter_of(arguments), where)
+    config, which = config_of(arguments), replace(filter_of(arguments), sent=True)
+    with reading(config.ledger.path) as reader:
+        check_names(reader, config, arguments)
+        ours = _ours(reader, account, which, where)
     rows = list(_compared(account, ours, arguments.tolerance))
     wrong = [row for row in rows if not row["agrees"]]
     _print(rows if arguments.all else wrong, arguments.format, where)

@@ -10,7 +10,7 @@ from ..ledger.costs import cost_writing
 from ..prices import Pricer
 from ..prices.pricer import MISSING
 from ..prices.reprice import Repricing, reprice
-from .arguments import Commands, add_filters, add_times, config_of, filter_of
+from .arguments import Commands, add_filters, add_times, check_names, config_of, filter_of
 from .output import dollars, plural, printable
 
 #: How many models without a price are named.
@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     if pricer.missing:
         print(MISSING, file=sys.stderr)
     with cost_writing(config.ledger.path) as ledger:
+        check_names(ledger.reader, config, arguments)
         done = reprice(pricer, ledger, which, dry_run=arguments.dry_run)
     if arguments.json:
         _print_json(done, dry_run=arguments.dry_run)

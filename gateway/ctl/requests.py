@@ -19,6 +19,7 @@ from .arguments import (
     add_filters,
     add_format,
     add_times,
+    check_names,
     config_of,
     count,
     filter_of,
@@ -86,7 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("argument --follow: --show shows one request, leave one of the two out")
     if arguments.follow and arguments.outcome == queries.OPEN:
         raise UsageError("argument --follow: what is followed has ended, leave out --outcome open")
-    with reading(config_of(arguments).ledger.path) as reader:
+    config = config_of(arguments)
+    with reading(config.ledger.path) as reader:
+        check_names(reader, config, arguments)
         if arguments.show is not None:
             return _show(reader, arguments)
         everything = arguments.since is not None or arguments.until is not None

@@ -15,7 +15,16 @@ from ..ledger.reading import Reader, reading
 from ..prices import Pricer
 from ..prices.savings import Savings, savings
 from ..record import Value
-from .arguments import Commands, add_filters, add_format, add_times, config_of, filter_of, zone_of
+from .arguments import (
+    Commands,
+    add_filters,
+    add_format,
+    add_times,
+    check_names,
+    config_of,
+    filter_of,
+    zone_of,
+)
 from .output import Column, CsvWriter, Format, Table, dollars, print_json, share, shown
 from .output import count as counted
 from .times import Zone, days
@@ -55,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     which, where, by = filter_of(arguments), zone_of(arguments), arguments.by
     config = config_of(arguments)
     with reading(config.ledger.path) as reader:
+        check_names(reader, config, arguments)
         report = _Report(reader, config)
         rows = list(report.by_day(which, where) if by == "day" else report.of(by, which))
     if not rows:

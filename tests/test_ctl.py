@@ -196,9 +196,33 @@ def test_a_table_fits_the_terminal(
     widest: int,
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     write(a_record(model_served="m" * 300, error=ErrorCode.CLIENT_WRITE_TIMEOUT))
     _, out, _ = run("requests")
     assert max(map(len, out)) == widest
+
+
+def test_a_narrow_terminal_costs_the_date_before_the_model_and_the_error(
+    run: Run, write: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "84")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    error, gone = ErrorCode.CLIENT_WRITE_TIMEOUT, Outcome.UPSTREAM_FAILED
+    write(a_record(model_served="m" * 16, error=error, outcome=gone))
+    _, out, _ = run("requests", "--tz", "Europe/Berlin")
+    told = out[1].split()
+    assert told[:2] == ["16:13:20", "upstream…"]
+    assert (told[3], told[-1]) == ("m" * 16, "client_write_timeout")
+
+
+def test_what_is_no_terminal_gets_every_cell_whole(
+    run: Run, write: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    write(a_record(model_served="m" * 300))
+    for command in ("requests", "usage"):
+        _, out, _ = run(command)
+        assert "m" * 300 in out[1]
 
 
 def test_what_a_client_sent_does_not_steer_the_terminal(
@@ -280,10 +304,38 @@ def test_the_table_of_usage_tells_unknown_from_none(run: Run, write: Callable[..
     titles, *lines = (line.split() for line in out)
     assert titles == ["MODEL", "REQUESTS", "IN", "CACHED", "OUT", "UNKNOWN", "USD", "SAVED"]
     assert lines == [
-        ["gpt-small-2026", "1", "10", "?", "0", "0", "?", "?"],
-        ["other", "1", "?", "?", "?", "1", "0.2500", "?"],
-        ["total", "2", "10", "?", "0", "1", "0.2500+", "?"],
+        ["gpt-small-2026", "1", "10", "?", "0", "0", "?", "-"],
+        ["other", "1", "?", "?", "?", "1", "0.2500", "-"],
+        ["total", "2", "10", "?", "0", "1", "0.2500+", "-"],
     ]
+
+
+def test_what_was_never_sent_used_nothing_and_cost_nothing(
+    run: Run, write: Callable[..., None]
+) -> None:
+    """A8: that is known; the same signs stand in every table."""
+    refused = a_record(an_intent(id="0a"), outcome=Outcome.REJECTED, attempts=0, usage=Usage())
+    write(refused, a_record(an_intent(id="0b"), attempts=1, usage=Usage(), model_served="other"))
+    _, out, _ = run("usage")
+    assert [line.split()[2:] for line in out[1:3]] == [
+        ["-", "-", "-", "0", "-", "-"],
+        ["?", "?", "?", "1", "?", "-"],
+    ]
+    names = "input_tokens,cost_usd,cache_read_tokens,request_bytes,error"
+    _, out, _ = run("requests", "--columns", names)
+    assert [line.split() for line in out[1:]] == [
+        ["-", "-", "-", "321", "-"],
+        ["?", "?", "?", "321", "-"],
+    ]
+    for beginning, sign in (("0a", "-"), ("0b", "?")):
+        _, out, _ = run("requests", "--show", beginning, "--columns", names)
+        assert [line.split()[1] for line in out] == [sign, sign, sign, "321", "-"]
+
+
+def test_saved_is_not_told_where_no_price_is_known(run: Run, write: Callable[..., None]) -> None:
+    write(a_record(usage=Usage(10, 0, 0, 0, 5)))
+    _, out, _ = run("usage")
+    assert out[1].split()[-2:] == ["?", "-"]
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,10 @@ def test_one_request_is_shown_with_every_column(run: Run, write: Write) -> None:
 
 @pytest.mark.parametrize(
     ("beginning", "said"),
-    [("01", "several ids begin with '01', write more of it"), ("zz", "no request has the id 'zz'")],
+    [
+        ("01", "several ids begin with '01', write more of it:\n01a\n01b\n"),
+        ("zz", "no request has the id 'zz'"),
+    ],
 )
 def test_an_id_that_is_none_or_several_is_told(
     run: Run, write: Write, beginning: str, said: str
@@ -289,6 +292,13 @@ def test_an_id_that_is_none_or_several_is_told(
     status, out, err = run("requests", "--show", beginning)
     assert (status, out) == (1, [])
     assert said in err
+
+
+def test_of_many_ids_that_begin_so_ten_are_listed(run: Run, write: Write) -> None:
+    write(*(an_intent(id=f"0{number:x}") for number in range(11)))
+    _, _, err = run("requests", "--show", "0")
+    _, *ids, rest = err.splitlines()
+    assert (ids, rest) == ([f"0{number:x}" for number in range(10)], "and others")
 
 
 def test_csv_can_be_read_back(run: Run, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
@@ -319,6 +329,7 @@ def test_usage_fits_eighty_columns(
     run: Run, write: Write, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     big = Usage(987_654_321_012, 987_654_321_000, 1, None, 987_654_321_012)
     name = "n" * 200
     intent = an_intent(tenant=name, route=name, upstream=name, session=name)
@@ -356,7 +367,7 @@ def test_usage_tells_the_share_of_the_cache_and_what_it_saved(run: Run, write: W
     assert (second["cache_saved_usd"], second["unknown_saved"]) == (None, 1)
     _, out, _ = run("usage")
     assert [line.split()[3] for line in out] == ["CACHED", "25.0%", "50.0%", "25.0%"]
-    assert [line.split()[-1] for line in out] == ["SAVED", "0.5000", "?", "0.5000+"]
+    assert [line.split()[-1] for line in out] == ["SAVED", "0.5000", "-", "0.5000+"]
 
 
 def test_where_nothing_came_from_a_cache_nothing_was_saved(run: Run, write: Write) -> None:

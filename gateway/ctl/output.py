@@ -17,8 +17,15 @@ from ..record import Value
 
 Row = Mapping[str, Value]
 
-#: Flexible columns are not cut to less than this: it would say nothing.
-_NARROWEST = 8
+#: How narrow a column may become where a line is too long: at first, when all others have become
+#: as narrow as they may at first, and when nothing else helps.
+Floors = tuple[int, int, int]
+
+RIGID: Floors = (sys.maxsize, sys.maxsize, sys.maxsize)
+#: A name that is still told from others when the rest has given what it has; less than the last of
+#: these would say nothing.
+NAME: Floors = (20, 20, 8)
+
 #: Terminals narrower than this get lines that are too long for them.
 _LEAST = 80
 
@@ -38,29 +45,39 @@ class Column:
     title: str
     cell: Callable[[Row], str]
     right: bool = False  #: numbers stand to the right
-    flexible: bool = False  #: cut first where a line is too long
+    floors: Floors = RIGID
+    shorten: Callable[[str, int], str] | None = None  #: how a cell is cut, if not at its end
 
 
 class Table:
-    """Rows as lines of one width; rows that come later are cut to the widths of the first."""
+    """Rows as lines of one width; on a terminal, those that come later are cut to the widths of the
+    first.  Who reads a file or a pipe gets every cell whole.
+    """
 
     def __init__(self, columns: Sequence[Column], rows: Sequence[Row]) -> None:
         self._columns = columns
         self._lines = [[column.cell(row) for column in columns] for row in rows]
         titles = [column.title for column in columns]
         self._widths = [max(map(len, cells)) for cells in zip(titles, *self._lines, strict=True)]
-        room = max(_LEAST, shutil.get_terminal_size((120, 24)).columns) - 2 * (len(columns) - 1)
-        flexible = [index for index, column in enumerate(columns) if column.flexible]
-        while flexible and sum(self._widths) > room:
-            widest = max(flexible, key=lambda index: self._widths[index])
-            if self._widths[widest] <= _NARROWEST:
+        self._cuts = sys.stdout.isatty()
+        if self._cuts:
+            room = max(_LEAST, shutil.get_terminal_size((120, 24)).columns) - 2 * (len(columns) - 1)
+            for floors in zip(*(column.floors for column in columns), strict=True):
+                self._narrow(room, floors)
+
+    def _narrow(self, room: int, floors: Sequence[int]) -> None:
+        """Take from the widest columns what is too much, as far as each one's floor allows."""
+        widths = self._widths
+        while sum(widths) > room:
+            above = [index for index, floor in enumerate(floors) if widths[index] > floor]
+            if not above:
                 break
-            self._widths[widest] -= 1
+            widths[max(above, key=widths.__getitem__)] -= 1
 
     def print(self, *, header: bool = True) -> None:
         """All of it."""
         if header:
-            self._print([column.title for column in self._columns])
+            self._print([column.title for column in self._columns], titles=True)
         for line in self._lines:
             self._print(line)
 
@@ -68,10 +85,13 @@ class Table:
         """Print one more row."""
         self._print([column.cell(row) for column in self._columns])
 
-    def _print(self, cells: Sequence[str]) -> None:
+    def _print(self, cells: Sequence[str], *, titles: bool = False) -> None:
         told = []
         for column, cell, width in zip(self._columns, cells, self._widths, strict=True):
-            shown = cut(cell, width) if column.flexible else cell
+            shown = cell
+            if self._cuts and column.floors != RIGID:
+                shorten = column.shorten if column.shorten and not titles else cut
+                shown = shorten(cell, width)
             told.append(shown.rjust(width) if column.right else shown.ljust(width))
         print("  ".join(told).rstrip())
 
@@ -120,18 +140,18 @@ def count(value: Value, instead: str = "?") -> str:
     return f"{scaled:.{max(0, 4 - len(str(int(abs(scaled)))))}f}{unit}"
 
 
-def dollars(value: Value, *, partial: bool = False) -> str:
+def dollars(value: Value, *, partial: bool = False, instead: str = "?") -> str:
     """US dollars; ``+`` where there is more that is not known."""
     if not isinstance(value, int | float):
-        return "?"
+        return instead
     told = f"{value:.2f}" if abs(value) >= 100 else f"{value:.4f}"
     return f"{told}+" if partial else told
 
 
-def share(part: Value, whole: Value) -> str:
-    """A share in percent; ``?`` where it is not known, ``-`` where there is nothing to share."""
+def share(part: Value, whole: Value, instead: str = "?") -> str:
+    """A share in percent; `instead` where it is not known, ``-`` where the whole is 0."""
     if not isinstance(part, int | float) or not isinstance(whole, int | float):
-        return "?"
+        return instead
     return f"{100 * part / whole:.1f}%" if whole else "-"
 
 

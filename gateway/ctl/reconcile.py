@@ -30,7 +30,7 @@ from .arguments import (
     filter_of,
     zone_of,
 )
-from .output import Column, CsvWriter, Format, Row, Table, print_json, shown
+from .output import NAME, Column, CsvWriter, Format, Row, Table, print_json, shown
 from .times import Zone, days
 
 #: What can be compared: requests, tokens, US dollars.
@@ -178,7 +178,7 @@ def _print(rows: list[Row], form: Format, where: Zone) -> None:
     elif rows:
         columns = [
             Column(f"DAY ({where.name})", lambda row: str(row["day"])),
-            Column("MODEL", lambda row: shown(row["model"], "-"), flexible=True),
+            Column("MODEL", lambda row: shown(row["model"], "-"), floors=NAME),
             Column("FIGURE", lambda row: str(row["figure"])),
             Column("THEIRS", lambda row: str(row["theirs"]), right=True),
             Column("OURS", lambda row: str(row["ours"]), right=True),

@@ -12,7 +12,7 @@ from itertools import chain
 from ..config.problem import listed, nearest
 from ..ledger import queries
 from ..ledger.reading import Reader, reading
-from ..record import COLUMNS, Outcome, Value
+from ..record import COLUMNS, Value
 from .arguments import (
     Commands,
     UsageError,
@@ -26,12 +26,14 @@ from .arguments import (
     zone_of,
 )
 from .follow import Follower
-from .output import Column, CsvWriter, Format, Row, Table, shown
+from .output import NAME, RIGID, Column, CsvWriter, Format, Row, Table, shown
 from .output import count as counted
 from .times import Zone
 
 #: How many rows are shown where nothing says how many.
 _LAST = 20
+#: How many ids are told where one was meant.
+_MATCHES = 10
 _DEFAULT = (
     "started_at", "outcome", "status_sent", "model", "input_tokens", "output_tokens",
     "duration_ms", "error",
@@ -46,8 +48,9 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
         "requests",
         parents=[common],
         help="show requests, the last ones or as they end",
-        description="Show requests, the newest at the end. '?' is what is not known, '-' what "
-        "there is not. JSON and CSV have every column, and times in UTC.",
+        description="Show requests, the newest at the end; --columns +id adds their ids, and "
+        "--show ID shows one of them with every column. '?' is what is not known, '-' what there "
+        "is not. JSON and CSV have every column, and times in UTC.",
     )
     parser.add_argument(
         "--last",
@@ -59,7 +62,7 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
         "--show",
         "--id",
         metavar="ID",
-        help="one request with every column; the id's beginning will do",
+        help="one request with every column; the id's beginning will do (--columns +id tells it)",
     )
     parser.add_argument(
         "--follow",
@@ -71,8 +74,8 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
         "--columns",
         metavar="NAMES",
         type=_columns,
-        help="which columns, with commas between: a row's own names, or model; +path,+id adds to "
-        f"those that are shown anyway. There are: {', '.join(_NAMES)}",
+        help="which columns, with commas between: a row's own names, or model; +id, or +path,+id, "
+        f"adds to those that are shown anyway. There are: {', '.join(_NAMES)}",
     )
     add_times(parser)
     add_filters(parser)
@@ -150,13 +153,16 @@ def _json_of(names: Sequence[str]) -> Callable[[Row], None]:
 def _show(reader: Reader, arguments: argparse.Namespace) -> int:
     """Print one request, a column on a line."""
     beginning = arguments.show.lower()
-    found = queries.by_id(reader, beginning) if _ID.fullmatch(beginning) else []
+    found = queries.by_id(reader, beginning, _MATCHES + 1) if _ID.fullmatch(beginning) else []
     if not found:
         print(f"{reader.place}: no request has the id {arguments.show!r}", file=sys.stderr)
         return 1
     if len(found) > 1:
         print(
-            f"{reader.place}: several ids begin with {arguments.show!r}, write more of it",
+            f"{reader.place}: several ids begin with {arguments.show!r}, write more of it:",
+            *(row["id"] for row in found[:_MATCHES]),
+            *(["and others"] if len(found) > _MATCHES else []),
+            sep="\n",
             file=sys.stderr,
         )
         return 1
@@ -168,7 +174,7 @@ def _show(reader: Reader, arguments: argparse.Namespace) -> int:
         value = found[0][name] if name in COLUMNS else _model(found[0])
         if name.endswith("_at") and value is not None:
             value = f"{where.at(str(value)).replace(tzinfo=None)} {where.name}"
-        print(f"{name:<{_WIDEST}}  {shown(value, '-')}")
+        print(f"{name:<{_WIDEST}}  {shown(value, _lacking(found[0], name))}")
     return 0
 
 
@@ -188,23 +194,30 @@ def _column(name: str, where: Zone) -> Column:
     """A column of the table."""
     if name in ("started_at", "ended_at"):
         title = "TIME" if name == "started_at" else "ENDED"
-        return Column(f"{title} ({where.name})", lambda row: _time(row[name], where))
+        return Column(
+            f"{title} ({where.name})",
+            lambda row: _time(row[name], where),
+            floors=(_MOMENT, _CLOCK, _CLOCK),
+            shorten=_without_date,
+        )
     if name in ("input_tokens", "output_tokens"):
-        return Column(_TITLES[name], lambda row: _tokens(row, name), right=True)
+        return Column(
+            _TITLES[name], lambda row: counted(row[name], _lacking(row, name)), right=True
+        )
     if name == "duration_ms":
         return Column(_TITLES[name], lambda row: _took(row[name]), right=True)
     if name == "outcome":
-        return Column("OUTCOME", lambda row: str(row[name] or queries.OPEN))
+        return Column("OUTCOME", lambda row: str(row[name] or queries.OPEN), floors=(9, 9, 8))
     if name == "cost_usd":
-        return Column(_TITLES[name], lambda row: _cost(row[name]), right=True)
+        return Column(_TITLES[name], _cost, right=True)
     if name == "model":
-        return Column("MODEL", lambda row: shown(_model(row), "-"), flexible=True)
+        return Column("MODEL", lambda row: shown(_model(row), "-"), floors=NAME)
     number = name.endswith(("_ms", "_bytes", "_tokens"))
     return Column(
         _TITLES.get(name, name.upper()),
-        lambda row: shown(row[name], "-"),
+        lambda row: shown(row[name], _lacking(row, name)),
         right=number or name in ("events", "keepalives", "attempts"),
-        flexible=not number and name not in ("id", "status_sent", "status_upstream"),
+        floors=RIGID if number or name in ("id", "status_sent", "status_upstream") else NAME,
     )
 
 
@@ -217,23 +230,35 @@ _TITLES = {
 }
 _ID = re.compile(r"[0-9a-f-]{1,36}")
 _WIDEST = max(map(len, COLUMNS))
+#: How wide a time is with its date, and without.
+_MOMENT, _CLOCK = len("11-21 12:30:00"), len("12:30:00")
+#: What every request has, told or not; and what those have that use tokens by their nature.
+_ALWAYS = frozenset({"attempts", "duration_ms", "request_bytes"})
+_METERED = frozenset({"cost_usd", *(name for name in COLUMNS if name.endswith("_tokens"))})
 
 
 def _time(value: Value, where: Zone) -> str:
     return "-" if value is None else where.at(str(value)).strftime("%m-%d %H:%M:%S")
 
 
-def _tokens(row: Row, name: str) -> str:
-    """A refused request used nothing; of all others nothing means not known."""
-    return counted(row[name], "-" if row["outcome"] == Outcome.REJECTED else "?")
+def _without_date(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else cell[-_CLOCK:]
+
+
+def _lacking(row: Row, name: str) -> str:
+    """What stands for NULL: not known, or there is none."""
+    if name in _METERED:
+        return "?" if queries.uses_tokens(row) else "-"
+    return "?" if name in _ALWAYS else "-"
 
 
 def _took(value: Value) -> str:
     return f"{value / 1000:.2f}s" if isinstance(value, int | float) else "?"
 
 
-def _cost(value: Value) -> str:
-    return f"{value:.6f}" if isinstance(value, int | float) else "?"
+def _cost(row: Row) -> str:
+    value = row["cost_usd"]
+    return f"{value:.6f}" if isinstance(value, int | float) else _lacking(row, "cost_usd")
 
 
 def _model(row: Row) -> Value:

@@ -25,7 +25,7 @@ from .arguments import (
     filter_of,
     zone_of,
 )
-from .output import Column, CsvWriter, Format, Table, dollars, print_json, share, shown
+from .output import NAME, Column, CsvWriter, Format, Row, Table, dollars, print_json, share, shown
 from .output import count as counted
 from .times import Zone, days
 
@@ -48,7 +48,8 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
         "was read from a cache, SAVED what caches saved by the prices that are known now (negative "
         "where writing to them cost more). A request whose tokens are not known is counted under "
         "UNKNOWN and missing in the sums; '?' is a sum of nothing known, and a + behind dollars "
-        "says that there are requests whose cost is not known.",
+        "says that there are requests whose cost is not known. '-' is what there is not: SAVED "
+        "without a known price, tokens of requests that use none.",
     )
     parser.add_argument(
         "--by", choices=_BY, default="model", help="what to sum up by (default: model)"
@@ -138,24 +139,42 @@ def _total(rows: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
 
 def _columns(by: str, title: str) -> list[Column]:
     return [
-        Column(title, lambda row: shown(row[by], "-"), flexible=True),
+        Column(title, lambda row: shown(row[by], "-"), floors=NAME),
         Column("REQUESTS", lambda row: counted(row["requests"]), right=True),
-        Column("IN", lambda row: counted(row["input_tokens"]), right=True),
+        Column("IN", lambda row: counted(row["input_tokens"], _lacking(row)), right=True),
         Column(
             "CACHED",
-            lambda row: share(row["cache_read_tokens"], row["cacheable_tokens"]),
+            lambda row: share(row["cache_read_tokens"], row["cacheable_tokens"], _cached(row)),
             right=True,
         ),
-        Column("OUT", lambda row: counted(row["output_tokens"]), right=True),
+        Column("OUT", lambda row: counted(row["output_tokens"], _lacking(row)), right=True),
         Column("UNKNOWN", lambda row: counted(row["unknown_usage"]), right=True),
         Column(
             "USD",
-            lambda row: dollars(row["cost_usd"], partial=bool(row["unknown_cost"])),
+            lambda row: dollars(
+                row["cost_usd"],
+                partial=bool(row["unknown_cost"]),
+                instead="?" if row["unknown_cost"] else "-",
+            ),
             right=True,
         ),
-        Column(
-            "SAVED",
-            lambda row: dollars(row["cache_saved_usd"], partial=bool(row["unknown_saved"])),
-            right=True,
-        ),
+        Column("SAVED", _saved, right=True),
     ]
+
+
+def _lacking(row: Row) -> str:
+    """What stands for a sum of nothing: not known, or there is nothing."""
+    return "?" if row["unknown_usage"] else "-"
+
+
+def _cached(row: Row) -> str:
+    """What stands for the share of a cache that nobody told: without input there is none."""
+    return _lacking(row) if row["input_tokens"] is None else "?"
+
+
+def _saved(row: Row) -> str:
+    """What caches saved; without prices there is nothing to reckon with, not even to nothing."""
+    saved = row["cache_saved_usd"]
+    if not saved and row["cost_usd"] is None:
+        saved = None
+    return dollars(saved, partial=bool(row["unknown_saved"]), instead="-")

@@ -9,7 +9,9 @@ regard to how fast it is read.
 from __future__ import annotations
 
 import uuid
+from http import HTTPStatus
 from io import BytesIO
+from typing import Final
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -23,6 +25,9 @@ from .endpoints import Endpoints, Found
 from .models import MODELS
 from .performance import Performance
 from .script import script
+
+#: What Anthropic's API answers under too much load; no RFC has it.
+_OVERLOADED: Final = 529
 
 
 def demo_site(reactor: IReactorTime) -> Site:
@@ -109,10 +114,15 @@ def _asked(request: Request, name: str) -> Asked:
 
 
 def _refuse(request: Request, dialect: Dialect, refusal: Refusal, request_id: str) -> None:
-    request.setResponseCode(refusal.status)
+    request.setResponseCode(refusal.status, _phrase(refusal.status))
     if refusal.retry_after is not None:
         request.setHeader("retry-after", str(refusal.retry_after))
     _send_json(request, dialect.refusal(refusal, request_id))
+
+
+def _phrase(status: int) -> bytes:
+    """A status's reason phrase; Twisted knows none of those that came after RFC 2616."""
+    return b"Overloaded" if status == _OVERLOADED else HTTPStatus(status).phrase.encode("ascii")
 
 
 def _send_json(request: Request, content: Json) -> None:

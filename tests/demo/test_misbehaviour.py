@@ -182,6 +182,18 @@ def test_an_error_is_one_in_its_dialect(client: Client, path: str) -> None:
     assert "retry-after" not in answer.fields
 
 
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (CHAT, b"HTTP/1.1 429 Too Many Requests"),
+        (MESSAGES, b"HTTP/1.1 529 Overloaded"),
+    ],
+)
+def test_an_error_has_its_reason_phrase(client: Client, path: str, line: bytes) -> None:
+    ask(client, "demo-overloaded", path)
+    assert client.transport.value().partition(b"\r\n")[0] == line
+
+
 @streaming
 def test_an_overloaded_server_says_when_to_come_back(client: Client, path: str) -> None:
     answer = ask(client, "demo-overloaded", path)

@@ -182,6 +182,9 @@ def check_names(reader: Reader, config: Config, arguments: argparse.Namespace) -
         )
 
 
-def config_of(arguments: argparse.Namespace) -> Config:
-    """The configuration that was named, or the built-in one; raises `ConfigError`."""
-    return builtin() if arguments.config is None else load(arguments.config)
+def config_of(arguments: argparse.Namespace, *, secrets: bool = False) -> Config:
+    """The configuration that was named, or the built-in one; raises `ConfigError`.
+
+    `secrets`: the keys that it names are read, too; reading rows needs none of them.
+    """
+    return builtin() if arguments.config is None else load(arguments.config, secrets=secrets)

@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Check, print, and return the exit status."""
     arguments.config = arguments.file or arguments.config
     try:
-        config = config_of(arguments)
+        config = config_of(arguments, secrets=True)
     except ConfigError as error:
         print(error)  # what was asked for, so not on standard error
         return 1

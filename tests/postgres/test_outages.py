@@ -12,11 +12,13 @@ import pytest
 
 from gateway.config.model import Postgres
 from gateway.ledger.postgres import schema
+from gateway.ledger.postgres.outbox import BATCH, Batch
 from gateway.ledger.postgres.server import Server as Connection
 from gateway.record import Intent
 from tests.postgres.conftest import MakeGateway
 from tests.postgres.database import Server
 from tests.postgres.gateways import QUICK, Gateway, Proxy
+from tests.process.gateway_process import PATIENCE
 
 
 @pytest.fixture
@@ -212,6 +214,30 @@ async def test_a_stop_without_a_server_says_how_many_rows_wait(
     assert len(ids_at(server, database, "outcome = 'finished'")) == 4
 
 
+async def test_what_comes_while_the_last_look_is_taken_is_shipped_before_the_stop(
+    server: Server, database: Postgres, make_gateway: MakeGateway
+) -> None:
+    """A7: the look that finds nothing may have begun before the last row came."""
+    gateway = make_gateway(database)
+    outbox = gateway.shipper._outbox
+    look, looked, go_on = outbox.batch, threading.Event(), threading.Event()
+
+    def slow_look(limit: int = BATCH) -> Batch | None:
+        found = look(limit)
+        looked.set()
+        go_on.wait(PATIENCE)
+        return found
+
+    outbox.batch = slow_look  # type: ignore[method-assign]
+    await gateway.until(looked.is_set, "it has found nothing")
+    gateway.settle(*gateway.begin())
+    await gateway.ledger.stop()
+    stopped = gateway.shipper.stop()
+    go_on.set()
+    await stopped
+    assert len(ids_at(server, database, "outcome = 'finished'")) == 1
+
+
 async def test_requests_do_not_wait_for_the_server(
     server: Server, database: Postgres, make_gateway: MakeGateway
 ) -> None:
@@ -297,8 +323,11 @@ async def test_a_server_that_refuses_everything_is_waited_for(
     server: Server, picky: Postgres, make_gateway: MakeGateway, log_lines: list[str]
 ) -> None:
     """A7: something else is wrong then, and no row is passed over for it."""
-    gateway = make_gateway(picky)
+    gateway = make_gateway(picky, start=False)
+    gateway.ledger.start()
     gateway.settle(*gateway.begin(150), model_served="forbidden")
+    await gateway.written()
+    gateway.shipper.start()
     await gateway.until(lambda: "more than 100 rows" in "".join(log_lines), "it waits")
     assert gateway.shipper.waiting == 150
     server.query(picky, "ALTER TABLE requests DROP CONSTRAINT requests_model_served_check")

@@ -6,6 +6,7 @@ import argparse
 
 from ..config import ConfigError
 from .arguments import Commands, config_of
+from .place import place_of
 
 
 def add(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -31,6 +32,6 @@ def run(arguments: argparse.Namespace) -> int:
     print(
         f"{config.source}: ok (upstreams: {', '.join(config.upstreams) or 'none'}; "
         f"routes: {len(config.routes)}; listening on {', '.join(config.gateway.listen)}; "
-        f"ledger: {config.ledger.path})"
+        f"ledger: {place_of(config)})"
     )
     return 0

@@ -17,7 +17,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from ..ledger import queries
-from ..ledger.reading import Reader, reading
+from ..ledger.reading import Reader
 from ..record import Value
 from .arguments import (
     Commands,
@@ -31,6 +31,7 @@ from .arguments import (
     zone_of,
 )
 from .output import NAME, Column, CsvWriter, Format, Row, Table, print_json, shown
+from .place import reading
 from .times import Zone, days
 
 #: What can be compared: requests, tokens, US dollars.
@@ -90,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not account.sums:
         raise UsageError(f"{arguments.file}: there are no figures in it")
     config, which = config_of(arguments), replace(filter_of(arguments), sent=True)
-    with reading(config.ledger.path) as reader:
+    with reading(config) as reader:
         check_names(reader, config, arguments)
         ours = _ours(reader, account, which, where)
     rows = list(_compared(account, ours, arguments.tolerance))

@@ -6,12 +6,12 @@ import argparse
 import json
 import sys
 
-from ..ledger.costs import cost_writing
 from ..prices import Pricer
 from ..prices.pricer import MISSING
 from ..prices.reprice import Repricing, reprice
 from .arguments import Commands, add_filters, add_times, check_names, config_of, filter_of
 from .output import dollars, plural, printable
+from .place import cost_writing
 
 #: How many models without a price are named.
 _NAMED = 10
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     pricer = Pricer.of(config)
     if pricer.missing:
         print(MISSING, file=sys.stderr)
-    with cost_writing(config.ledger.path) as ledger:
+    with cost_writing(config) as ledger:
         check_names(ledger.reader, config, arguments)
         done = reprice(pricer, ledger, which, dry_run=arguments.dry_run)
     if arguments.json:

@@ -11,7 +11,7 @@ from itertools import chain
 
 from ..config.problem import listed, nearest
 from ..ledger import queries
-from ..ledger.reading import Reader, reading
+from ..ledger.reading import Reader
 from ..record import COLUMNS, Value
 from .arguments import (
     Commands,
@@ -28,6 +28,7 @@ from .arguments import (
 from .follow import Follower
 from .output import NAME, RIGID, Column, CsvWriter, Format, Row, Table, shown
 from .output import count as counted
+from .place import reading
 from .times import Zone
 
 #: How many rows are shown where nothing says how many.
@@ -91,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.follow and arguments.outcome == queries.OPEN:
         raise UsageError("argument --follow: what is followed has ended, leave out --outcome open")
     config = config_of(arguments)
-    with reading(config.ledger.path) as reader:
+    with reading(config) as reader:
         check_names(reader, config, arguments)
         if arguments.show is not None:
             return _show(reader, arguments)

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from ..config import Config
 from ..ledger import queries
-from ..ledger.reading import Reader, reading
+from ..ledger.reading import Reader
 from ..prices import Pricer
 from ..prices.savings import Savings, savings
 from ..record import Value
@@ -27,6 +27,7 @@ from .arguments import (
 )
 from .output import NAME, Column, CsvWriter, Format, Row, Table, dollars, print_json, share, shown
 from .output import count as counted
+from .place import place_of, reading
 from .times import Zone, days
 
 _BY = ("model", "tenant", "route", "upstream", "outcome", "day", "session")
@@ -64,13 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Print, and return the exit status."""
     which, where, by = filter_of(arguments), zone_of(arguments), arguments.by
     config = config_of(arguments)
-    with reading(config.ledger.path) as reader:
+    with reading(config) as reader:
         check_names(reader, config, arguments)
         report = _Report(reader, config)
         rows = list(report.by_day(which, where) if by == "day" else report.of(by, which))
     if not rows:
         in_that_time = " in that time" if arguments.since or arguments.until else ""
-        print(f"{config.ledger.path}: no requests{in_that_time}", file=sys.stderr)
+        print(f"{place_of(config)}: no requests{in_that_time}", file=sys.stderr)
     elif arguments.format is Format.JSON:
         print_json(rows)
     elif arguments.format is Format.CSV:

@@ -202,7 +202,7 @@ def usage(reader: Reader, by: str = "model", which: Filter = ALL) -> list[dict[s
     return list(
         reader.rows(
             f"SELECT {_key(by)} AS {by}, {_USAGE} FROM requests WHERE {where} "
-            "GROUP BY 1 ORDER BY requests DESC, 1",
+            "GROUP BY 1 ORDER BY requests DESC, 1 NULLS FIRST",
             values,
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from gateway.config.model import Postgres
 from gateway.ledger import LedgerError
 from gateway.ledger.postgres import reading, shipper_for
 from tests.postgres.database import GUARDED, PASSWORD, Server
-from tests.process.gateway_process import GatewayProcess, eventually
+from tests.process.gateway_process import GatewayProcess, eventually, gatewayctl
 from tests.process.raw_client import PATHS, RawClient, prompt
 
 PLACE = Postgres("/run/postgresql", 5432, "ledger", "gateway")
@@ -56,6 +57,11 @@ def test_rows_of_a_gateway_are_at_the_server_also_after_an_outage(
         ask(gateway)
         gateway.stop()
         assert at_the_server(server, database) == [finished] * 2
+    told = gatewayctl(
+        tmp_path, "requests", "--json", "--config", str(gateway.config), PGPW=PASSWORD
+    )
+    assert told.code == 0, told.output
+    assert [json.loads(line)["outcome"] for line in told.output.splitlines()] == ["finished"] * 2
     assert PASSWORD not in gateway.output
     assert f"and from there to postgresql:///{database.database}" in gateway.output
 

@@ -86,9 +86,9 @@ def twistd(folder: Path, *arguments: str, **environ: str) -> Ended:
     return _run(folder, (*_TWISTD, "-n", "--pidfile=", "gateway", *arguments), environ)
 
 
-def gatewayctl(folder: Path, *arguments: str) -> Ended:
+def gatewayctl(folder: Path, *arguments: str, **environ: str) -> Ended:
     """Run ``gatewayctl …`` to its end."""
-    return _run(folder, (*_CTL, *arguments), {})
+    return _run(folder, (*_CTL, *arguments), environ)
 
 
 def _run(folder: Path, command: tuple[str, ...], environ: Mapping[str, str]) -> Ended:

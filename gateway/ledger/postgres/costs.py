@@ -9,6 +9,7 @@ from typing import Any, Final
 import psycopg
 
 from ...config.model import Postgres
+from ..reading import Reader
 from .reader import PostgresReader, connected
 
 _SET: Final = (
@@ -23,7 +24,7 @@ class PostgresCostWriter:
 
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], place: str) -> None:
         self._connection = connection
-        self.reader = PostgresReader(connection, place)
+        self.reader: Reader = PostgresReader(connection, place)
 
     def write(self, costs: Sequence[tuple[float, str, str]]) -> None:
         """Set these, all or none: US dollars, the prices' snapshot, and the row's id of each."""

@@ -1,7 +1,7 @@
 """Speaks into a silent stream, so that nobody on the way takes the silence for death.
 
 A `LoopingCall` beats while the silence lasts.  Between silences nothing runs but one timer for the
-moment at which the next beat would be due; a byte of the upstream moves that moment by what the
+moment at which the next beat would be due; whatever the client hears moves that moment by what the
 relay notes in `Moments` anyway, and the timer finds out when it fires.
 """
 

@@ -23,8 +23,11 @@ _WANTED: Final = b'{"include_usage":true}'
 _EMPTY: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*\{[ \t\r\n]*\}")
 _NAME: Final = b'"stream_options"'
 _COLON: Final = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
-#: How many places of the name are tried from each end; each costs a look at the whole body.
-_TRIES: Final = 2
+#: How many places of the name are tried from each end, and how many bytes may be looked at for it:
+#: each try is a look at the whole body.
+_MOST_TRIES: Final = 64
+_LEAST_TRIES: Final = 2
+_LOOKS: Final = 8 * 1024 * 1024
 _LONGEST_OPTIONS: Final = 4096
 #: An edited body is handed on in pieces of so many bytes, as it would have come.
 _PIECE: Final = 65536
@@ -77,15 +80,16 @@ def _told(data: bytes) -> bytes | None:
 
 def _places(data: bytes) -> Iterator[int]:
     """Where the value may begin: behind the first places of its name, and the last ones."""
-    at = end = -1
-    for _ in range(_TRIES):
+    tries = max(_LEAST_TRIES, min(_MOST_TRIES, _LOOKS // max(1, len(data))))
+    at = -1
+    for _ in range(tries):
         at = data.find(_NAME, at + 1)
         if at < 0:
             return
         if found := _COLON.match(data, at + len(_NAME)):
             yield found.end()
     end = len(data)
-    for _ in range(_TRIES):
+    for _ in range(tries):
         end = data.rfind(_NAME, at + 1, end)
         if end < 0:
             return

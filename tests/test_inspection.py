@@ -111,7 +111,7 @@ def test_many_words_that_look_like_the_option_are_read_once() -> None:
 def test_an_option_that_stands_among_a_million_others_is_not_searched_for() -> None:
     """H2: the request goes on as it came."""
     world = World(usage_injection=True)
-    inner = b'{"stream_options":{}},' * 10
+    inner = b'{"stream_options":{}},' * 100
     body = b'{"a":[%b0],"stream":true,"stream_options":{},"b":[%b0]}' % (inner, inner)
     world.client().send(post(PATH, body))
     assert world.up.read().endswith(body)

@@ -14,6 +14,7 @@ It touches no Deferred, no counter and no log: after every attempt one `Report` 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -28,6 +29,11 @@ from .store import Store, is_locked
 
 #: Seconds for which rows gather that are safe in the spool already.
 LINGER = 0.03
+
+#: How many rows of a kind are written at a time, and the seconds until the next.  A thread that is
+#: busy without a break would have the reactor wait for the interpreter's lock at each of its calls.
+_SLICE = 100
+_BREATH = 0.002
 
 #: Seconds between attempts on a store that fails: at first, and after a while.  Less than an intent
 #: waits, so that each intent gets its attempt.
@@ -166,16 +172,20 @@ class Writer:
             return False
 
     def _attempt(self) -> Report | None:
-        """Write the batch, then do what is due; None if there was nothing to do."""
-        wanted = [opening for opening in self._openings if not opening.abandoned]
-        discarded, self._openings = len(self._openings) - len(wanted), wanted
+        """Write the batch, or a slice of it, then do what is due; None if nothing is to be told."""
+        kept = [opening for opening in self._openings if not opening.abandoned]
+        discarded, self._openings = len(self._openings) - len(kept), kept
+        wanted, settled = kept[:_SLICE], self._settled[:_SLICE]
         if discarded:
             self._report(Report(discarded=discarded))
-        done = Report(tuple(wanted), len(self._settled))
-        if wanted or self._settled:
-            self._store.write([opening.row for opening in wanted], self._settled)
-            self._openings, self._settled = [], []
+        done = Report(tuple(wanted), len(settled))
+        if wanted or settled:
+            self._store.write([opening.row for opening in wanted], settled)
+            del self._openings[: len(wanted)], self._settled[: len(settled)]
             self._report(done)
+        if self._openings or self._settled:
+            time.sleep(_BREATH)
+            return None
         while self._turned:
             self._store.spool.clear(self._turned[0].number)
             del self._turned[0]

@@ -19,8 +19,9 @@ from ..record import Usage
 from ..sse import parse
 from . import provider_error
 from .base import Meter, Reading
+from .body_meter import BodyMeter
 from .counts import RAW_LIMIT, Unbelievable, believe, told
-from .jsonpick import Windows, lenient, members, text
+from .jsonpick import lenient, members, text
 from .request import NAME_LIMIT
 
 _INPUT: Final = (
@@ -156,20 +157,8 @@ class MessageStreamMeter(Meter):
             self.complete = True
 
 
-class MessageBodyMeter(Meter):
+class MessageBodyMeter(BodyMeter):
     """Reads a message, or an error, that is one JSON object."""
-
-    def __init__(self) -> None:
-        self.complete = False
-        self._windows = Windows()
-
-    def feed(self, block: bytes) -> None:
-        """Take the next piece of the body."""
-        self._windows.feed(block)
-
-    def end(self) -> None:
-        """The body is whole."""
-        self.complete = True
 
     def reading(self) -> Reading:
         """What the body tells, or as much of it as a very long one's beginning and end do."""

@@ -20,8 +20,9 @@ from ..jsonstream import ArrayScanner
 from ..record import Usage
 from ..sse import payloads
 from .base import Meter, Reading
+from .body_meter import BodyMeter
 from .counts import RAW_LIMIT, Unbelievable, believe, part_of, told
-from .jsonpick import UNREADABLE, Windows, lenient, text
+from .jsonpick import UNREADABLE, lenient, text
 from .longobject import LongObject
 from .provider_error import from_value
 from .request import NAME_LIMIT
@@ -205,20 +206,8 @@ class GeminiArrayMeter(Meter):
             self._tally.read(document)
 
 
-class GeminiBodyMeter(Meter):
+class GeminiBodyMeter(BodyMeter):
     """Reads a response, or an error, that is one JSON object."""
-
-    def __init__(self) -> None:
-        self.complete = False
-        self._windows = Windows()
-
-    def feed(self, block: bytes) -> None:
-        """Take the next piece of the body."""
-        self._windows.feed(block)
-
-    def end(self) -> None:
-        """The body is whole."""
-        self.complete = True
 
     def reading(self) -> Reading:
         """What the body tells, or as much of it as a very long one's beginning and end do."""

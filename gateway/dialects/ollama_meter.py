@@ -18,8 +18,9 @@ import msgspec
 
 from ..record import Usage
 from .base import Meter, Reading
+from .body_meter import BodyMeter
 from .counts import Unbelievable, believe, told
-from .jsonpick import UNREADABLE, Windows, lenient, text
+from .jsonpick import UNREADABLE, lenient, text
 from .longobject import LongObject
 from .provider_error import from_value
 from .request import NAME_LIMIT
@@ -123,20 +124,8 @@ class OllamaStreamMeter(Meter):
             self.complete = self._tally.done or self._tally.error is not None
 
 
-class OllamaBodyMeter(Meter):
+class OllamaBodyMeter(BodyMeter):
     """Reads an answer, an embedding or an error that is one JSON object."""
-
-    def __init__(self) -> None:
-        self.complete = False
-        self._windows = Windows()
-
-    def feed(self, block: bytes) -> None:
-        """Take the next piece of the body."""
-        self._windows.feed(block)
-
-    def end(self) -> None:
-        """The body is whole."""
-        self.complete = True
 
     def reading(self) -> Reading:
         """What the body tells, or as much of it as a very long one's beginning and end do."""

@@ -20,7 +20,8 @@ import msgspec
 
 from ..sse import payloads
 from .base import Meter, Reading, StreamKind
-from .jsonpick import UNREADABLE, Windows, lenient, text
+from .body_meter import BodyMeter
+from .jsonpick import UNREADABLE, lenient, text
 from .long_events import LongEvent
 from .openai import OpenAIEndpoint
 from .openai_usage import UNTOLD, read_timings, read_usage
@@ -211,20 +212,8 @@ class ChatStreamMeter(Meter):
             self.complete = True
 
 
-class ChatBodyMeter(Meter):
+class ChatBodyMeter(BodyMeter):
     """Reads a chat completion, or an error, that is one JSON object."""
-
-    def __init__(self) -> None:
-        self.complete = False
-        self._windows = Windows()
-
-    def feed(self, block: bytes) -> None:
-        """Take the next piece of the body."""
-        self._windows.feed(block)
-
-    def end(self) -> None:
-        """The body is whole."""
-        self.complete = True
 
     def reading(self) -> Reading:
         """What the body tells, or as much of it as a very long one's beginning and end do."""

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from ..sse import payloads
 from .base import Meter, Reading
-from .jsonpick import Windows, lenient, text
+from .body_meter import BodyMeter
+from .jsonpick import lenient, text
 from .long_events import LongEvent
 from .openai_usage import UNTOLD, Told, added, read_usage
 from .provider_error import from_value
@@ -98,19 +99,8 @@ class TypedStreamMeter(Meter):
             self._tally.add_usage(event.get("usage"))
 
 
-class UsageBodyMeter(Meter):
+class UsageBodyMeter(BodyMeter):
     """Reads a body that is one JSON object; of any other there is nothing to read."""
-
-    def __init__(self) -> None:
-        self._windows = Windows()
-
-    def feed(self, block: bytes) -> None:
-        """Take the next piece of the body."""
-        self._windows.feed(block)
-
-    def end(self) -> None:
-        """The body is whole."""
-        self.complete = True
 
     def reading(self) -> Reading:
         """What the body tells, or as much of it as a very long one's beginning and end do."""

@@ -18,7 +18,8 @@ import msgspec
 
 from ..sse import parse
 from .base import Meter, Reading
-from .jsonpick import UNREADABLE, Windows, lenient, text
+from .body_meter import BodyMeter
+from .jsonpick import UNREADABLE, lenient, text
 from .long_events import LongEvent
 from .openai_usage import UNTOLD, read_usage
 from .provider_error import from_value
@@ -125,19 +126,8 @@ class ResponseStreamMeter(Meter):
 _decode_number: Final = msgspec.json.Decoder(_Numbered).decode
 
 
-class ResponseBodyMeter(Meter):
+class ResponseBodyMeter(BodyMeter):
     """Reads a response, or an error, that is one JSON object."""
-
-    def __init__(self) -> None:
-        self._windows = Windows()
-
-    def feed(self, block: bytes) -> None:
-        """Take the next piece of the body."""
-        self._windows.feed(block)
-
-    def end(self) -> None:
-        """The body is whole."""
-        self.complete = True
 
     def reading(self) -> Reading:
         """What the body tells, or as much of it as a very long one's beginning and end do."""

@@ -34,9 +34,10 @@ from .answer import is_coded, key_mask, kind_of_stream, told
 from .completion import completion_chain
 from .deadlines import Deadlines, Moments
 from .farewell import take_leave
-from .forward import NO_LENGTH, Pairs, response_pairs
+from .forward import NO_LENGTH, response_pairs
 from .life import Body as BodyState
 from .life import Circumstances, Ending, Kind, Life, Signal
+from .mask import KeyMask, masked
 from .pressure import Pressure
 from .relay import BodyRelay, Collector, Relay, StreamRelay
 from .services import Services
@@ -209,16 +210,9 @@ class Exchange:
     def interim_received(self, head: ResponseHead) -> None:
         """Pass an interim response on; 100 answers an expectation that was never passed on."""
         if head.status != 100 and not self._voice.began_stream:
-            reason, pairs = self._masked(head, head.fields.end_to_end(NO_LENGTH))
+            mask = key_mask(head, self._pool.upstream.api_key)
+            reason, pairs = masked(mask, head.reason, head.fields.end_to_end(NO_LENGTH))
             self._request.send_interim(head.status, reason, pairs)
-
-    def _masked(self, head: ResponseHead, pairs: Pairs) -> tuple[bytes, Pairs]:
-        """Reason and fields as the client may see them."""
-        mask = key_mask(head, self._pool.upstream.api_key)
-        if mask is None:
-            return head.reason, pairs
-        # Asterisks may stand in a field's name, too (RFC 9110, 5.6.2).
-        return mask.whole(head.reason), [(mask.whole(n), mask.whole(v)) for n, v in pairs]
 
     def head_received(self, head: ResponseHead, framing: Framing) -> None:
         """The upstream has answered: pass its head on, or find out what to tell instead."""
@@ -228,13 +222,14 @@ class Exchange:
         self._head = head
         self._moments.head = self._moments.last_byte = now
         kind = kind_of_stream(head, self._request.head.method, self._dialect, self._peek)
-        self._relay = self._relay_for(head, kind)
+        mask = key_mask(head, self._pool.upstream.api_key)
+        self._relay = self._relay_for(head, kind, mask)
         if isinstance(self._relay, BodyRelay):
             self._voice.stop()
         if not self._voice.began_stream:
             self._moments.heard = now
             pairs, framing = response_pairs(head, framing, is_stream=kind is not None)
-            reason, pairs = self._masked(head, pairs)
+            reason, pairs = masked(mask, head.reason, pairs)
             self._request.start(head.status, reason, pairs, framing)
         self._pressure = Pressure(
             self._request, self._connection, self._moments, self._deadlines, self._clock
@@ -243,10 +238,11 @@ class Exchange:
             self._request.registerProducer(self._pressure, True)  # type: ignore[no-untyped-call]
         self._deadlines.look()
 
-    def _relay_for(self, head: ResponseHead, kind: StreamKind | None) -> Relay:
+    def _relay_for(
+        self, head: ResponseHead, kind: StreamKind | None, mask: KeyMask | None
+    ) -> Relay:
         request, moments, clock = self._request, self._moments, self._clock
         begun = self._voice.began_stream
-        mask = key_mask(head, self._pool.upstream.api_key)
         if kind is None or (begun and kind is not StreamKind.EVENTS):
             meter = None if is_coded(head) else self._dialect.body_meter()
             if begun:

@@ -7,6 +7,8 @@ not looked into.
 
 from __future__ import annotations
 
+from .forward import Pairs
+
 
 class KeyMask:
     """Takes an answer piece by piece; what could be the beginning of the key waits for the next."""
@@ -38,3 +40,11 @@ class KeyMask:
             if data.endswith(self._key[:size]):
                 return size
         return 0
+
+
+def masked(mask: KeyMask | None, reason: bytes, pairs: Pairs) -> tuple[bytes, Pairs]:
+    """A head's reason and fields as the client may see them."""
+    if mask is None:
+        return reason, pairs
+    # Asterisks may stand in a field's name, too (RFC 9110, 5.6.2).
+    return mask.whole(reason), [(mask.whole(name), mask.whole(value)) for name, value in pairs]

@@ -45,6 +45,10 @@ class ConfigError(Exception):
 class BadValue(ValueError):
     """A value that its key cannot have.  Its text goes into a `Problem` as it is."""
 
+    def __init__(self, what: str) -> None:
+        # It may quote the file, and is read on terminals: nothing in it may steer one.
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in what))
+
 
 class Report:
     """Collects the problems of one file while the layers go through it."""

@@ -24,7 +24,7 @@ from tests.desync import (
 )
 from tests.desync.case import Case, Expect, Level
 from tests.desync.conftest import Tally
-from tests.desync.runner import Report, Runner
+from tests.desync.runner import Runner
 
 #: Where the decisions are written down for people.
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "http.rst"
@@ -44,7 +44,7 @@ def test_a_request_is_never_read_in_two_ways(case: Case, runner: Runner, tally: 
     """H1, H2, H4, H5, H6: every request of the table."""
     report = runner.run_request(case)
     tally.add("request", report)
-    _show(report)
+    assert not report.faults, str(report.case)
 
 
 @pytest.mark.parametrize("case", RESPONSES, ids=lambda case: case.id)
@@ -52,12 +52,7 @@ def test_a_response_is_never_read_in_two_ways(case: Case, runner: Runner, tally:
     """H1, H2, H4, H5, H7: every response of the table."""
     report = runner.run_response(case)
     tally.add("response", report)
-    _show(report)
-
-
-def _show(report: Report) -> None:
-    if report.faults:
-        pytest.fail("\n".join((str(report.case), *report.faults)), pytrace=False)
+    assert not report.faults, str(report.case)
 
 
 def test_every_case_has_an_id_of_its_own() -> None:

@@ -70,11 +70,13 @@ async def test_a_refused_second_instance_settles_nothing(
 
 
 async def test_the_file_is_free_after_the_first_instance_has_stopped(
-    ledger: SqliteLedger, make_ledger: MakeLedger
+    ledger: SqliteLedger, make_ledger: MakeLedger, path: Path
 ) -> None:
     await ledger.stop()
     second = make_ledger()
     await second.open(an_intent())
+    await second.stop()
+    assert only_row(path)["outcome"] is None
 
 
 @pytest.mark.parametrize("content", [b"ab", b"not a database\n" * 1000])

@@ -8,6 +8,7 @@ errors"), AWS's REST-JSON protocol, and what their official SDKs were seen to ra
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -25,7 +26,7 @@ class Words:
     status: int | None = None
 
 
-class Errors:
+class Errors(ABC):
     """How one family tells errors.  `kinds` are the names that its documentation has for them."""
 
     kinds: ClassVar[frozenset[str]] = frozenset()
@@ -34,13 +35,13 @@ class Errors:
     answer_kind: ClassVar[str | None]
     answer_words: ClassVar[str] = "Slow down, please."
 
+    @abstractmethod
     def read(self, body: bytes) -> Words:
         """The JSON body of an error response."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read_stream(self, tail: bytes, passed: Sequence[bytes]) -> Words:
         """The whole of what follows the pieces that were passed on: one error, and nothing else."""
-        raise NotImplementedError
 
 
 def _members(value: Any, *names: str) -> Any:
@@ -154,6 +155,9 @@ class _Bedrock(Errors):
     def read(self, body: bytes) -> Words:
         error = _members(json.loads(body), "__type", "message")
         return Words(error["message"], error["__type"])
+
+    def read_stream(self, tail: bytes, passed: Sequence[bytes]) -> Words:
+        raise AssertionError(f"something was said into frames, which take nothing: {tail!r}")
 
 
 OPENAI, RESPONSES, ANTHROPIC = _OpenAI(), _Responses(), _Anthropic()

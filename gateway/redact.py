@@ -172,11 +172,9 @@ class Redactor:
         return replace(intent, **self._all(texts, also)) if self._any(texts, also) else intent
 
     def record(self, record: Record, also: Iterable[bytes] = ()) -> Record:
-        """A record that may be kept, its intent included."""
+        """A record that may be kept; its intent was made so when it was written."""
         texts = _texts(record, FOREIGN_RECORD_TEXTS)
-        if not self._any(texts | _texts(record.intent, FOREIGN_INTENT_TEXTS), also):
-            return record
-        return replace(record, intent=self.intent(record.intent, also), **self._all(texts, also))
+        return replace(record, **self._all(texts, also)) if self._any(texts, also) else record
 
     def _any(self, texts: Mapping[str, str], also: Iterable[bytes]) -> bool:
         """Whether one of the texts has a secret: nearly always none has, so they share a look."""

@@ -137,6 +137,18 @@ async def test_what_is_queued_is_written_in_one_transaction(
     assert gate.batches == [(1, 0), (99, 1)]
 
 
+async def test_what_has_gathered_is_written_a_hundred_rows_at_a_time(
+    make_ledger: MakeLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A6: a long batch would keep the interpreter's lock from the reactor, and hold up streams."""
+    ledger = make_ledger(queue_limit=1000)
+    gate = Gate(ledger, monkeypatch)
+    opened = fill(ledger, gate) + [ledger.open(an_intent()) for _ in range(151)]
+    gate.open()
+    await gatherResults(opened)
+    assert gate.batches == [(1, 0), (100, 0), (100, 0), (50, 0)]
+
+
 # The deadline.
 
 
@@ -434,6 +446,7 @@ from pathlib import Path
 from twisted.internet import reactor
 from gateway.config.model import Durability
 from gateway.ledger import SqliteLedger
+from tests.ledger.conftest import MakeLedger
 from tests.ledger.helpers import an_intent, a_record
 
 ledger = SqliteLedger(Path(sys.argv[1]), Durability.PROCESS, "child", reactor)

@@ -62,6 +62,8 @@ class Wire:
         self.closing = False
         self.lost = False
         self.producer: IPushProducer | None = None
+        self.keeps_clients_key = False  # the peer must not be told it
+        self._last = b""  # of what was written
         self._producer_paused = False
 
     def makeConnection(self) -> None:
@@ -73,6 +75,9 @@ class Wire:
         assert isinstance(data, bytes)
         if self.lost or self.aborted or self.closing:
             return
+        if self.keeps_clients_key:
+            assert CLIENTS_KEY.encode() not in self._last + data, "H8: an upstream was told a key"
+            self._last = (self._last + data)[-len(CLIENTS_KEY) :]
         self.unread += data
         full = self.stalled and len(self.unread) > BUFFER
         if full and self.producer is not None and not self._producer_paused:
@@ -165,6 +170,7 @@ class MemoryEndpoint:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.wires: list[Wire] = []
+        self.keeps_clients_key = False
         self.answer: Callable[[], Failure | None] | None = None
         self.waiting: list[tuple[Deferred[Any], Any]] = []
 
@@ -189,6 +195,7 @@ class MemoryEndpoint:
         protocol = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 9))
         assert isinstance(protocol, Protocol)
         wire = Wire(protocol, self.clock)
+        wire.keeps_clients_key = self.keeps_clients_key
         self.wires.append(wire)
         wire.makeConnection()
         result.callback(protocol)
@@ -348,6 +355,7 @@ class World:
         self.clock.advance(1000)
         self.ledger = MemoryLedger()
         self.endpoint = MemoryEndpoint(self.clock)
+        self.endpoint.keeps_clients_key = upstream.api_key is not None or bool(clients)
         self.pool = Pool(upstream, self.endpoint, self.clock)
         self.route = replace(ROUTE, upstream=upstream, **route)
         self.accepting = True

@@ -117,6 +117,8 @@ class Intent:
     client: str
     user_agent: str | None
     request_bytes: int
+    #: The request whose answer this one is given, too: replayed, or joined while it was under way.
+    answer_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,8 @@ class Record:
     response_id: str | None = None
     #: The answer repeats one that another request began: it counts only if no other row counts it.
     replay: bool = False
+    #: What an operator's hook says of the request: a JSON object of texts.
+    tags: str | None = None
 
     def as_row(self) -> dict[str, Value]:
         """The record as the columns of `COLUMNS`: the shape of a row, of JSON and of log fields."""
@@ -173,6 +177,7 @@ COLUMNS: tuple[str, ...] = (
     "paused_ms", "request_bytes", "response_bytes", "events", "keepalives", "input_tokens",
     "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens",
     "reasoning_tokens", "usage_source", "usage_raw", "cost_usd", "price_snapshot",
+    "answer_of", "tags",
 )  # fmt: skip
 
 #: The columns that an `Intent` fills.

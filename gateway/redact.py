@@ -128,7 +128,7 @@ _MARKERS: Final = tuple(marker for markers, _, _ in _PATTERNS for marker in mark
 FOREIGN_INTENT_TEXTS: Final = ("method", "path", "model_requested", "session", "user_agent")
 FOREIGN_RECORD_TEXTS: Final = (
     "error_detail", "model_served", "stop_reason", "upstream_request_id", "usage_raw",
-    "response_id",
+    "response_id", "tags",
 )  # fmt: skip
 
 

@@ -27,7 +27,8 @@ from .model import (
     Upstream,
 )
 from .problem import BadValue, Report, listed, nearest
-from .schema import MATCHING, POLICY, SECTIONS
+from .route_keys import MATCHING, POLICY
+from .schema import SECTIONS
 from .secret import default_key_header, digest_of, resolve
 from .tables import Table
 
@@ -51,9 +52,10 @@ def build(
     gateway_table = single.get("gateway", Table("gateway", "", 1))
     ledger_table = single.get("ledger", Table("ledger", "", 1))
     defaults = single.get("defaults", Table("defaults", "", 1))
+    hooks = single.get("hooks", Table("hooks", "", 1))
     named = {table.name: table for table in tables if table.kind == "upstream"}
 
-    check(tables, gateway_table, ledger_table, report)
+    check(tables, gateway_table, ledger_table, hooks, report)
     gateway = _gateway(gateway_table, environ, report)
     keys = environ if secrets else None
     upstreams = {
@@ -87,6 +89,7 @@ def build(
         prices=tuple(Prices(name=table.name, **_price_fields(table)) for table in prices),
         routes=tuple(routes),
         defaults=MappingProxyType(dict(defaults.explicit)),
+        hooks=hooks["module"],
     )
 
 

@@ -17,12 +17,17 @@ from .problem import Report, nearest
 from .tables import Table
 
 
-def check(tables: Sequence[Table], gateway: Table, ledger: Table, report: Report) -> None:
+def check(
+    tables: Sequence[Table], gateway: Table, ledger: Table, hooks: Table, report: Report
+) -> None:
     """Report everything that is wrong between sections, or between the file and the disk."""
     upstreams = [table for table in tables if table.kind == "upstream"]
     routes = [table for table in tables if table.kind == "route"]
     _check_gateway(gateway, report)
     _check_ledger(ledger, report)
+    if (module := hooks["module"]) is not None and (reason := _unreadable(module)):
+        what = f"the file cannot be read ({reason}), make it readable or name another"
+        hooks.report(report, "module", what)
     if not upstreams and not gateway["demo"]:
         what = "there is nothing to serve, add an [upstream NAME] section or demo = on"
         gateway.report(report, "", what)

@@ -166,6 +166,9 @@ class Route:
     usage_injection: bool = False
     max_body: int = 32 * 1024 * 1024
     inspect_limit: int = 32 * 1024 * 1024
+    dedup: float = 0.0  #: seconds that a finished answer is given again; 0 is ``off``
+    dedup_tool_results: float = 0.0  #: the same after results of tools, where it is longer
+    hook_events: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +184,7 @@ class Gateway:
     demo: bool = False
     max_streams: int = 10_000
     max_buffered: int = 256 * 1024 * 1024
+    dedup_memory: int = 64 * 1024 * 1024
     max_head: int = 64 * 1024
     max_headers: int = 200
     client_head_timeout: float = 15.0
@@ -235,3 +239,4 @@ class Config:
     routes: tuple[Route, ...] = ()
     #: What ``[defaults]`` says, by the names of `Route`'s fields; what it leaves out is not there.
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    hooks: Path | None = None  #: the operator's own module

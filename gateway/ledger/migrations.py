@@ -52,8 +52,14 @@ _V2 = (
     "CREATE INDEX outbox_by_id ON outbox (id)",
 )
 
+_V3 = (
+    # The request whose answer this one was given, too; and what an operator's hook says of it.
+    "ALTER TABLE requests ADD COLUMN answer_of TEXT",
+    "ALTER TABLE requests ADD COLUMN tags TEXT",
+)
+
 #: The steps; a file of version N has been through the first N.
-STEPS: Sequence[Sequence[str]] = (_V1, _V2)
+STEPS: Sequence[Sequence[str]] = (_V1, _V2, _V3)
 
 #: What `PRAGMA user_version` says of a file that is up to date.
 VERSION = len(STEPS)

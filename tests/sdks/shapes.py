@@ -21,7 +21,7 @@ from gateway.record import ErrorCode
 from tests.process.scripted_upstream import Peer, ScriptedUpstream, read_request, reset
 from tests.sdks.releases import PYTHONS, ask
 from tests.sdks.streams import FLAT_ERROR, RESPONSE_FAILED, event
-from tests.sdks.ways import STREAMS, Way
+from tests.sdks.ways import Way, streams
 from tests.world import LAST, SSE_HEAD, chunked
 
 _NUMBERED: Final = event({"type": "keepalive", "sequence_number": 0}, "keepalive")
@@ -37,6 +37,8 @@ SAID: Final[Mapping[str, bytes]] = {
     "an event without data": b"event: keepalive\n\n",
     "``retry: 3000`` and a blank line": b"retry: 3000\n\n",
 }
+# Announced, so that no client takes a connection that is about to be closed for its next ask.
+_HEAD: Final = SSE_HEAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 _CUT: Final = Trouble(502, ErrorCode.RESET, "it was cut")
 _PATHS: Final = {
     "openai_chat": b"/v1/chat/completions",
@@ -80,9 +82,9 @@ class Probe:
     whole: bool = True  #: all of the stream's events are in it
 
 
-def probes() -> Iterator[Probe]:
+def probes(release: str) -> Iterator[Probe]:
     """All of them."""
-    for way in STREAMS:
+    for way in streams(release):
         events, with_ids = way.endpoint.events, way.endpoint.with_ids()
         for what, said in SAID.items():
             yield Probe(way, what, "before the first event", said + b"".join(events))
@@ -115,13 +117,13 @@ def verdict(probe: Probe, heard: Mapping[str, Any], usual: int) -> str:
 
 def run(release: str) -> tuple[Mapping[str, str | None], dict[Probe, str]]:
     """The SDKs' versions, and what they did with each probe."""
-    wanted = list(probes())
+    wanted = list(probes(release))
     upstream = ScriptedUpstream()
 
     def answer(peer: Peer) -> None:
         read_request(peer)
         probe = wanted[int(peer.request.split(b"/", 2)[1])]
-        peer.send(SSE_HEAD + chunked(probe.body) if probe.body else SSE_HEAD)
+        peer.send(_HEAD + chunked(probe.body) if probe.body else _HEAD)
         if probe.cut:
             reset(peer)
         else:
@@ -160,16 +162,22 @@ def merged(verdicts: Mapping[str, str]) -> str:
 
 def kind_of(way: Way) -> str:
     """Raw or helped, blocking or not."""
-    kind = ".stream()" if way.helped else "raw"
-    return f"{kind} async" if way.name.endswith("_async") else kind
+    _, _, kind = way.name.partition("_")
+    return kind.replace("_", " ")
 
 
 def main() -> None:
     """Print the tables."""
     os.environ["no_proxy"] = "127.0.0.1"
-    found = {release: run(release) for release in PYTHONS}
+    for releases in (tuple(PYTHONS), ("node",)):
+        print_tables({release: run(release) for release in releases}, list(probes(releases[0])))
+
+
+def print_tables(
+    found: Mapping[str, tuple[Mapping[str, str | None], dict[Probe, str]]], wanted: list[Probe]
+) -> None:
+    """One table a dialect of releases that are asked in the same ways."""
     print(datetime.date.today(), *(versions for versions, _ in found.values()), sep="\n")
-    wanted = list(probes())
     for dialect in dict.fromkeys(probe.way.endpoint.dialect for probe in wanted):
         print(f"\n{dialect}")
         own = [probe for probe in wanted if probe.way.endpoint.dialect == dialect]

@@ -10,7 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tests.process.scripted_upstream import Peer, Step, read_request, reset, send, silence
+from tests.process.scripted_upstream import (
+    Peer,
+    Step,
+    read_request,
+    reset,
+    send,
+    silence,
+    until_gone,
+)
 from tests.sdks.streams import (
     CHAT,
     COMPLETIONS,
@@ -21,11 +29,14 @@ from tests.sdks.streams import (
     TRANSCRIPTION,
     Endpoint,
 )
+from tests.sdks.ways import Way
 from tests.world import LAST, SSE_HEAD, chunked
 
 #: Seconds of silence, in each of which several keepalives are due.
 SILENCE: Final = 0.2
 TIMES: Final = "keepalive_after = 50ms\nkeepalive_interval = 50ms"
+#: Where the upstream is silent for ever: the keepalives into that do not prolong it.
+IDLE: Final = "idle_timeout = 250ms"
 
 #: By the end of the path.
 _ENDPOINTS: Final = {
@@ -45,6 +56,12 @@ def begun(endpoint: Endpoint) -> Step:
     return send(SSE_HEAD, chunked(*endpoint.events[: endpoint.cut_after]))
 
 
+def begun_inside(endpoint: Endpoint) -> Step:
+    """The same, and half an event more."""
+    *whole, cut = endpoint.events[: endpoint.cut_after + 1]
+    return send(SSE_HEAD, chunked(*whole), chunked(cut[: len(cut) // 2]))
+
+
 def hesitant(events: Sequence[bytes]) -> list[Step]:
     """A stream with a silence behind its head and behind each of its first two events."""
     return [
@@ -58,22 +75,48 @@ def hesitant(events: Sequence[bytes]) -> list[Step]:
     ]
 
 
+def late_end(events: Sequence[bytes]) -> list[Step]:
+    """A stream with a silence before its terminal event."""
+    return [
+        send(SSE_HEAD, chunked(*events[:-1])),
+        silence(SILENCE),
+        send(chunked(events[-1]), LAST),
+    ]
+
+
+def answered(status: bytes, media_type: bytes, body: bytes) -> Step:
+    """A response that is no stream."""
+    return send(
+        b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
+        % (status, media_type, len(body), body)
+    )
+
+
 def refused(endpoint: Endpoint) -> Step:
     """The provider's error as a response."""
-    body = endpoint.error_body
-    return send(
-        b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\n"
-        b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-    )
+    return answered(b"429 Too Many Requests", b"application/json", endpoint.error_body)
+
+
+#: An error in no provider's shape.
+failed: Final = answered(b"500 Internal Server Error", b"text/html", b"<h1>Sorry</h1>")
+#: What is no answer at all.
+other: Final = answered(b"200 OK", b"text/html", b"<h1>Log in</h1>")
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """`keepalive` is the route's; `row` is the row's outcome and error."""
+    """`keepalive` is the route's; `row` is the row's outcome and error.
+
+    `begun`: the client gets the stream up to where it breaks off.  `status`: the one that the error
+    tells, in the dialects that tell one.
+    """
 
     keepalive: str
     steps: Callable[[Endpoint], Sequence[Step]]
     row: tuple[str, str | None] = ("finished", None)
+    begun: bool = False
+    status: int = 502
+    keys: str = ""  #: others of the route's
 
 
 #: The stream is whole.
@@ -88,13 +131,30 @@ WHOLE: Final = {
             send(SSE_HEAD, chunked(*endpoint.events), LAST),
         ],
     ),
+    "keepalives before a late head": Situation(
+        "delayed",
+        lambda endpoint: [
+            silence(SILENCE),
+            send(SSE_HEAD, chunked(*endpoint.events), LAST),
+        ],
+    ),
     "keepalives between events": Situation("delayed", lambda endpoint: hesitant(endpoint.events)),
     "keepalives after an id": Situation("delayed", lambda endpoint: hesitant(endpoint.with_ids())),
+    "keepalives before the end": Situation("delayed", lambda endpoint: late_end(endpoint.events)),
 }
 #: The gateway has to say that it is not: to these the provider's words are added where it had any.
 BROKEN: Final = {
     "reset": Situation(
-        "off", lambda endpoint: [begun(endpoint), reset], ("upstream_failed", "reset")
+        "off",
+        lambda endpoint: [begun(endpoint), reset],
+        ("upstream_failed", "reset"),
+        begun=True,
+    ),
+    "reset inside an event": Situation(
+        "off",
+        lambda endpoint: [begun_inside(endpoint), reset],
+        ("upstream_failed", "reset"),
+        begun=True,
     ),
     "reset before the head": Situation(
         "immediate",
@@ -105,11 +165,38 @@ BROKEN: Final = {
         "off",
         lambda endpoint: [begun(endpoint), send(LAST)],
         ("upstream_failed", "no_terminal_event"),
+        begun=True,
+    ),
+    "ended early inside an event": Situation(
+        "off",
+        lambda endpoint: [begun_inside(endpoint), send(LAST)],
+        ("upstream_failed", "no_terminal_event"),
+        begun=True,
+    ),
+    "silent for too long": Situation(
+        "delayed",
+        lambda endpoint: [begun(endpoint), until_gone],
+        ("timed_out", "idle_timeout"),
+        begun=True,
+        status=504,
+        keys=IDLE,
     ),
     "refused after the commit": Situation(
         "immediate",
         lambda endpoint: [silence(SILENCE), refused(endpoint)],
         ("upstream_failed", "http_error"),
+        status=429,
+    ),
+    "failed after the commit": Situation(
+        "immediate",
+        lambda _: [silence(SILENCE), failed],
+        ("upstream_failed", "http_error"),
+        status=500,
+    ),
+    "no stream after the commit": Situation(
+        "immediate",
+        lambda _: [silence(SILENCE), other],
+        ("upstream_failed", "not_sse"),
     ),
 }
 #: The provider itself says so, inside a stream or at once.
@@ -118,10 +205,38 @@ REFUSED: Final = {
         "off",
         lambda endpoint: [begun(endpoint), send(chunked(endpoint.error_events), LAST)],
         ("upstream_failed", "provider_error_event"),
+        begun=True,
+        status=429,
     ),
-    "refused at once": Situation("off", lambda endpoint: [refused(endpoint)]),
+    "refused at once": Situation("off", lambda endpoint: [refused(endpoint)], status=429),
+    "failed at once": Situation("off", lambda _: [failed], status=500),
 }
-SITUATIONS: Final = {**WHOLE, **BROKEN, **REFUSED}
+#: The client goes as soon as it has been handed something.
+LEFT: Final = Situation(
+    "delayed", lambda endpoint: [begun(endpoint), until_gone], ("client_gone", None)
+)
+#: The gateway is stopped: it takes one of its own.
+STOPPED: Final = Situation(
+    "off",
+    lambda endpoint: [begun(endpoint), until_gone],
+    ("drained", "operator"),
+    begun=True,
+    status=503,
+)
+SITUATIONS: Final = {**WHOLE, **BROKEN, **REFUSED, "left": LEFT, "stopped": STOPPED}
+
+
+def met(way: Way) -> tuple[str, ...]:
+    """The situations in which a way asks beside all the others.
+
+    Only clients in Node leave, and know what to do with an ``id`` if it is from Google.
+    """
+    left_out = {"stopped"}
+    if not way.in_node:
+        left_out.add("left")
+    if not way.in_node and not way.reads_ids:
+        left_out.add("keepalives after an id")
+    return tuple(name for name in SITUATIONS if name not in left_out)
 
 
 def prefix(family: str, situation: str) -> str:
@@ -145,6 +260,7 @@ def sections(port: int) -> str:
                 f"strip_prefix = /{own}",
                 f"upstream = {own}",
                 f"keepalive = {situation.keepalive}",
+                situation.keys,
             ]
     return "\n".join(lines)
 

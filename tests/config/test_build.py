@@ -26,7 +26,8 @@ from gateway.config import (
     load,
     with_demo,
 )
-from gateway.config.schema import POLICY, SECTIONS
+from gateway.config.route_keys import POLICY
+from gateway.config.schema import SECTIONS
 
 from .conftest import HOME, UPSTREAM, Read
 

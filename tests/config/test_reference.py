@@ -11,7 +11,8 @@ import pytest
 
 from gateway.config import ConfigError, builtin, load
 from gateway.config.problem import Report
-from gateway.config.schema import MATCHING, SECTIONS
+from gateway.config.route_keys import MATCHING
+from gateway.config.schema import SECTIONS
 from gateway.routing import Router
 
 from .conftest import HOME, Read

@@ -42,6 +42,7 @@ _CODES: Final = {
 _FIELDS: Final = {
     401: ((b"WWW-Authenticate", b"Bearer"),),  # RFC 9110, 11.6.1
     405: ((b"Allow", b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),),  # RFC 9110, 15.5.6
+    426: ((b"Connection", b"upgrade"), (b"Upgrade", b"HTTP/1.1")),  # RFC 9110, 15.5.22 and 7.8
     503: ((b"Retry-After", b"%d" % RETRY_AFTER),),
 }
 #: Methods that mean something else to a proxy (RFC 9110, 9.3.6 and 9.3.8).
@@ -133,7 +134,9 @@ class FrontDoor:
             message = "the request has passed this gateway before: an upstream's url leads back"
             return self.refuse(request, 508, message)
         if b"websocket" in head.fields.elements(b"upgrade"):
-            return self.refuse(request, 501, "websockets are not passed on")
+            # Not 501: after 426 Codex asks by HTTP at once, after all else only once it has
+            # tried seven times.
+            return self.refuse(request, 426, "websockets are not passed on; ask by HTTP alone")
         expected = head.fields.elements(b"expect")
         if head.minor == 1 and set(expected) - {b"100-continue"}:
             return self.refuse(request, 417, "the only expectation that is met is 100-continue")

@@ -193,8 +193,19 @@ def test_what_an_untrusted_client_says_of_itself_is_replaced() -> None:
 def test_what_is_refused_before_the_route_is_named_after_the_publics_apis_paths() -> None:
     world = World(patterns=(Pattern("/elsewhere"),))
     response = world.client().send(chat("Upgrade: websocket", path="/v1/messages")).response()
-    assert response.status == 501
+    assert response.status == 426
     assert json.loads(response.body)["type"] == "error"
+
+
+def test_a_websocket_is_refused_with_the_protocol_to_use_instead() -> None:
+    """RFC 9110, 15.5.22 and 7.8.  After 426 alone Codex turns to HTTP at once."""
+    handshake = b"GET /v1/responses HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n"
+    client = World().client().send(handshake)
+    response = client.response("GET")
+    assert response.status == 426
+    assert response.get(b"upgrade") == b"HTTP/1.1"
+    lines = client.raw().partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert {b"Connection: close", b"Connection: upgrade"} <= set(lines)
 
 
 def test_a_method_that_is_not_passed_on_is_told_with_those_that_are() -> None:

@@ -58,7 +58,7 @@ def test_what_is_not_http_is_refused_with_a_body_and_closed(data: bytes, status:
     [
         (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
         (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n\r\n", 501),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n\r\n", 426),
         (
             b"POST / HTTP/1.1\r\nHost: a\r\nExpect: y 100-continue\r\nContent-Length: 2\r\n\r\n{}",
             417,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from .dialects.base import Peek
 from .front.request import Request
+from .http1 import Fields
 from .match import Match
 from .record import Intent, new_id
 from .redact import Redactor
 
-_SESSION_FIELD = b"x-claude-code-session-id"
+#: Where agents tell which session a request belongs to, the first one that is there: Claude Code,
+#: Codex, opencode (docs/clients.rst).
+_SESSION_FIELDS: Final = (b"x-claude-code-session-id", b"session-id", b"x-session-id")
 
 
 #: How much of a path is kept: strangers may send long ones, again and again.
@@ -42,12 +46,17 @@ class Intents:
             model_requested=peek.model,
             stream=peek.stream,
             tenant=caller.tenant,
-            session=_text(fields.get(_SESSION_FIELD)),
+            session=_session(fields),
             client=caller.origin.client,
             user_agent=_text(fields.get(b"user-agent")),
             request_bytes=size,
         )
         return self._redactor.intent(intent, caller.credentials)
+
+
+def _session(fields: Fields) -> str | None:
+    told = (fields.get(name) for name in _SESSION_FIELDS)
+    return _text(next((value for value in told if value), None))
 
 
 def _text(value: bytes | None, limit: int = 200) -> str | None:

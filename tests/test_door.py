@@ -208,6 +208,26 @@ def test_a_websocket_is_refused_with_the_protocol_to_use_instead() -> None:
     assert {b"Connection: close", b"Connection: upgrade"} <= set(lines)
 
 
+@pytest.mark.parametrize(
+    ("fields", "session"),
+    [
+        (["X-Claude-Code-Session-Id: claude"], "claude"),
+        (["Session-Id: codex", "Thread-Id: other"], "codex"),
+        (["X-Session-Id: mine"], "mine"),
+        (["X-Session-Id: second", "X-Claude-Code-Session-Id: first"], "first"),
+        (["X-Claude-Code-Session-Id:", "Session-Id: told"], "told"),
+        ([], None),
+    ],
+)
+def test_a_row_names_the_session_that_the_agent_names(
+    fields: list[str], session: str | None
+) -> None:
+    world = World()
+    world.client().send(chat(*fields))
+    world.up.read()
+    assert world.ledger.intents[0].session == session
+
+
 def test_a_method_that_is_not_passed_on_is_told_with_those_that_are() -> None:
     """RFC 9110, 15.5.6."""
     response = World().client().send(b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n").response("TRACE")

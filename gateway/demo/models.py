@@ -41,6 +41,7 @@ class Instead(Enum):
 
     ERROR = "the dialect's error for a fault of the server's own, 500"
     OVERLOADED = "the dialect's error for an overloaded server, with Retry-After"
+    TOO_LONG = "the dialect's error for a prompt that is too long, 400"
     HTML = "the page of a proxy that does not know the dialect, 502"
 
 
@@ -52,7 +53,8 @@ class Model:
     shows: str  #: what happens, for the list of models
     silence: float = 0.15  #: seconds from the request to the response's head and first token
     pace: float = 0.025  #: seconds from one token to the next
-    pause: float = 0.0  #: seconds of silence more, three times in an answer
+    pause: float = 0.0  #: seconds of each silence more in an answer
+    pauses: int = 3  #: how many of these there are, spread over it
     share: float = 1.0  #: how much of the answer is said before the end
     end: End = End.FINISH
     instead: Instead | None = None
@@ -70,6 +72,10 @@ MODELS: Final = {
         Model("demo", "answers as it should"),
         Model("demo-slow-start", "thinks for six seconds before it begins", silence=6.0),
         Model("demo-slow", "falls silent for five seconds, three times", pause=5.0),
+        Model("demo-long-start", "thinks for six minutes before it begins", silence=360.0),
+        Model(
+            "demo-long-pause", "falls silent for six minutes in the middle", pause=360.0, pauses=1
+        ),
         Model("demo-silent", "begins, and then says nothing, for ever", share=0.0, end=End.HOLD),
         Model("demo-cut", "breaks off in the middle: closed", share=_MIDDLE, end=End.CLOSE),
         Model("demo-reset", "breaks off in the middle: reset", share=_MIDDLE, end=End.RESET),
@@ -78,6 +84,12 @@ MODELS: Final = {
         Model("demo-error-event", "fails in the middle, and says so", share=_MIDDLE, end=End.FAIL),
         Model("demo-error-500", "answers with an error, status 500", instead=Instead.ERROR),
         Model("demo-overloaded", "is overloaded: Retry-After", instead=Instead.OVERLOADED),
+        Model(
+            "demo-late-error",
+            "thinks for six seconds, then refuses: status 400",
+            silence=6.0,
+            instead=Instead.TOO_LONG,
+        ),
         Model("demo-html", "answers with an HTML page, status 502", instead=Instead.HTML),
         Model(
             "demo-json", "answers in one piece, asked to stream or not", pace=0.005, streams=False

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .answers import Answer
-from .dialect import FAILED, Dialect, Refusal, json_body
+from .dialect import FAILED, Body, Dialect, Refusal, json_body
 from .models import End, Instead, Model
 
 #: Seconds that an overloaded server asks for.  SDKs wait as long before they try again.
@@ -48,20 +48,26 @@ def script(dialect: Dialect, answer: Answer, request_id: str) -> Script:
     """What the answer's model makes of it; raises `Refusal` for one that is an error."""
     model = answer.model
     if model.instead is not None:
-        return _instead(model, dialect)
+        return _instead(model, dialect, request_id)
     if answer.prompt.stream and model.streams:
         return _stream(model, dialect, answer)
     return _whole(model, dialect, answer, request_id)
 
 
-def _instead(model: Model, dialect: Dialect) -> Script:
+def _instead(model: Model, dialect: Dialect, request_id: str) -> Script:
     if model.instead is Instead.ERROR:
         raise Refusal(500, "The simulated provider had an error, as this model always has.")
     if model.instead is Instead.OVERLOADED:
         message = "The simulated provider is overloaded, as it always is with this model."
         raise Refusal(dialect.overloaded, message, retry_after=RETRY_AFTER)
-    fields = {"content-type": "text/html", "content-length": str(len(_PAGE))}
-    return Script(iter((Step(model.silence, _PAGE),)), status=502, fields=fields)
+    if model.instead is Instead.TOO_LONG:
+        message = "The prompt is too long for the simulated provider, as any is for this model."
+        refusal = Refusal(400, message, code="context_length_exceeded")
+        status, body = 400, json_body(dialect.refusal(refusal, request_id))
+    else:
+        status, body = 502, Body(_PAGE, "text/html")
+    fields = {"content-type": body.content_type, "content-length": str(len(body.content))}
+    return Script(iter((Step(model.silence, body.content),)), status=status, fields=fields)
 
 
 def _stream(model: Model, dialect: Dialect, answer: Answer) -> Script:
@@ -79,7 +85,8 @@ def _stream(model: Model, dialect: Dialect, answer: Answer) -> Script:
 
 def _paced(model: Model, said: Sequence[bytes], whole: int) -> Iterator[Step]:
     """Each part when it is due: the first after the silence, the rest at pace."""
-    pauses = {max(1, whole * quarter // 4) for quarter in (1, 2, 3)}
+    stretches = model.pauses + 1
+    pauses = {max(1, whole * stretch // stretches) for stretch in range(1, stretches)}
     yield Step(model.silence, said[0] if said else b"")
     for index, part in enumerate(said[1:], 1):
         yield Step(model.pace + (model.pause if index in pauses else 0.0), part)
@@ -93,7 +100,9 @@ def _whole(model: Model, dialect: Dialect, answer: Answer, request_id: str) -> S
     else:
         body = dialect.whole(answer)
         said = body.content[: int(len(body.content) * model.share)]
-    after = model.silence + model.pace * len(answer.tokens) * model.share + 3 * model.pause
+    after = (
+        model.silence + model.pace * len(answer.tokens) * model.share + model.pauses * model.pause
+    )
     fields = {"content-type": body.content_type}
     if model.end is not End.GARBLE:  # which needs chunks
         # Who breaks off has promised more; who merely stops has not.

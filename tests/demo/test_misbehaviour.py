@@ -63,11 +63,12 @@ def finished(answer: Answer, path: str) -> bool:
 
 
 @streaming
+@pytest.mark.parametrize(("model", "seconds"), [("demo-slow-start", 6), ("demo-long-start", 360)])
 def test_a_slow_start_is_silent_before_its_head_and_then_like_the_others(
-    client: Client, path: str
+    client: Client, path: str, model: str, seconds: int
 ) -> None:
-    begin(client, "demo-slow-start", path, STREAMS)
-    client.wait(5.9)
+    begin(client, model, path, STREAMS)
+    client.wait(seconds - 0.1)
     assert client.transport.value() == b""
     client.wait(2.5)
     assert client.answer().whole
@@ -85,6 +86,35 @@ def test_a_slow_stream_falls_silent_three_times_and_ends_well(client: Client, pa
         seen = client.transport.value()
     assert silences == 3
     assert finished(client.answer(), path)
+
+
+@streaming
+def test_a_long_pause_is_one_of_six_minutes_behind_what_was_said(client: Client, path: str) -> None:
+    begin(client, "demo-long-pause", path, STREAMS)
+    client.wait(10)
+    said = client.transport.value()
+    assert client.answer().body
+    client.wait(348)
+    assert client.transport.value() == said
+    client.wait(5)
+    assert client.answer().whole
+    assert finished(client.answer(), path)
+
+
+@streaming
+def test_a_late_error_has_its_status_after_six_seconds(client: Client, path: str) -> None:
+    begin(client, "demo-late-error", path, STREAMS)
+    client.wait(5.9)
+    assert client.transport.value() == b""
+    client.wait(0.2)
+    answer = client.answer()
+    assert (answer.status, answer.whole) == (400, True)
+    assert answer.json["error"]
+
+
+def test_a_late_error_has_the_code_after_which_codex_does_not_try_again(client: Client) -> None:
+    error = ask(client, "demo-late-error", "/v1/responses").json["error"]
+    assert error["code"] == "context_length_exceeded"
 
 
 @streaming

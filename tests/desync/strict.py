@@ -23,6 +23,8 @@ _LENGTH: Final = re.compile(rb"0|[1-9][0-9]*")
 
 #: What is for one connection alone, and what the gateway answers itself.
 _NOT_PASSED_ON: Final = (b"te", b"keep-alive", b"proxy-connection", b"upgrade", b"trailer")
+#: What goes with the gateway's own refusal of a websocket (RFC 9110, 15.5.22), and nothing else.
+_OF_426: Final = ((b"connection", b"upgrade"), (b"upgrade", b"HTTP/1.1"))
 _LARGEST: Final = 8 * 1024 * 1024
 
 Fields = list[tuple[bytes, bytes]]
@@ -187,7 +189,10 @@ class Answers:
         if _STATUS_LINE.fullmatch(line) is None:
             raise Unclean(f"a status line of {line[:80]!r}")
         fields = _fields(lines)
+        refused = line.startswith(b"HTTP/1.1 426 ")
         for name, value in fields:
+            if refused and (name, value) in _OF_426:
+                continue
             if name in _NOT_PASSED_ON or (name == b"connection" and value != b"close"):
                 raise Unclean(f"{name!r} was passed on")
         return fields

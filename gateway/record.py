@@ -71,6 +71,7 @@ class ErrorCode(StrEnum):
     OVERLOADED = "overloaded"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
     OPERATOR = "operator"
+    HOOK = "hook"
     BUG = "bug"
 
 

@@ -19,6 +19,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -39,10 +40,13 @@ from .config.model import Gateway
 from .demo import demo_site
 from .door import FrontDoor
 from .draining import Drain
+from .exchange.completion import Link
 from .exchange.forward import Outbound
 from .exchange.services import Services
 from .front.budget import BodyBudget
 from .front.site import FrontLimits, GatewaySite
+from .hooks.calls import Hooks
+from .hooks.loader import HookError, load
 from .hosts import hosts_for
 from .http1 import HeadLimits
 from .intents import Intents
@@ -95,6 +99,7 @@ class GatewayService(Service):
         self._ledger: SqliteLedger | None = None
         self._prices: PriceLink | None = None
         self._shipper: Shipper | None = None
+        self._hooks: Hooks | None = None
         self._services: Services | None = None
 
     # Start.
@@ -114,6 +119,8 @@ class GatewayService(Service):
 
     def _start(self) -> None:
         config = self._config
+        if config.hooks is not None:
+            self._hooks = self._load_hooks(config.hooks)
         if config.gateway.demo:
             demo = demo_site(self._reactor)
             demo.noisy = False
@@ -130,16 +137,20 @@ class GatewayService(Service):
         assert self._ledger is not None
         self._prices = PriceLink(Pricer.of(config), self._reactor)
         self._prices.start()
+        links: list[Link] = [
+            ("prices", self._prices.price),
+            ("ledger", self._ledger.settle),
+            ("log", journal.log_record),
+        ]
+        if self._hooks is not None:
+            links.append(("hooks", self._hooks.settled))
         self._services = Services(
             clock=self._reactor,
             wall=time.time,
             ledger=self._ledger,
-            links=(
-                ("prices", self._prices.price),
-                ("ledger", self._ledger.settle),
-                ("log", journal.log_record),
-            ),
+            links=links,
             redactor=Redactor.of(config),
+            hooks=self._hooks if self._hooks is not None and self._hooks.sees_requests else None,
         )
         services = self._services
         callers = Callers(config.clients, config.gateway.trusted_proxies, key, os.urandom(32))
@@ -165,6 +176,12 @@ class GatewayService(Service):
             site = GatewaySite(proxy, door, self._reactor, budget, limits, hosts=hosts)
             self._sites.append(site)
             self._ports.append(self._listen(description, site))
+
+    def _load_hooks(self, path: Path) -> Hooks:
+        try:
+            return Hooks(load(path), self._reactor)
+        except HookError as error:
+            raise StartError(f"[hooks] module: {error}") from error
 
     def _open_state(self, config: Config) -> bytes:
         """Open the ledger and the key of the tenants' names."""
@@ -271,6 +288,8 @@ class GatewayService(Service):
             await self._ledger.stop()
         if self._shipper is not None:
             await self._shipper.stop()
+        if self._hooks is not None:
+            await self._hooks.stop()
 
 
 def _front_limits(gateway: Gateway) -> FrontLimits:

@@ -12,6 +12,7 @@ from twisted.python import usage
 from . import __version__, log_destination
 from .config import Config, ConfigError, builtin, load
 from .config.advice import advice
+from .hooks.loader import problem_of
 from .service import GatewayService
 
 
@@ -48,6 +49,9 @@ class Options(usage.Options):
             print(error, file=sys.stderr)
             sys.exit(1)
         if self["check"]:
+            if (problem := problem_of(self.config)) is not None:
+                print(problem, file=sys.stderr)
+                sys.exit(1)
             for sentence in advice(self.config):
                 print(f"{self.config.source}: {sentence}")
             print(f"{self.config.source}: ok")

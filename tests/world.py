@@ -31,6 +31,8 @@ from gateway.forwarded import pseudonym
 from gateway.front.budget import BodyBudget
 from gateway.front.channel import Channel
 from gateway.front.site import FrontLimits, GatewaySite
+from gateway.hooks.calls import Hooks
+from gateway.hooks.loader import HookModule
 from gateway.hosts import ANY_HOST, AllowedHosts
 from gateway.intents import Intents
 from gateway.ledger import LedgerUnavailable
@@ -349,6 +351,7 @@ class World:
         budget: int = 1 << 24,
         clients: Sequence[ConfiguredClient] = (),
         hosts: AllowedHosts = ANY_HOST,
+        hooks: HookModule | None = None,
         **route: Any,
     ) -> None:
         self.clock = Clock()
@@ -360,12 +363,15 @@ class World:
         self.route = replace(ROUTE, upstream=upstream, **route)
         self.accepting = True
         self.chain: list[tuple[str, Callable[[Record], object]]] = [("ledger", self.ledger.settle)]
+        self.hooks = Hooks(hooks or HookModule(), self.clock)
+        self.chain.append(("hooks", self.hooks.settled))
         self.services = Services(
             clock=self.clock,
             wall=lambda: 1_700_000_000 + self.clock.seconds(),
             ledger=self.ledger,
             links=self.chain,
             redactor=Redactor(() if upstream.api_key is None else [upstream.api_key.reveal()]),
+            hooks=None if hooks is None else self.hooks,
         )
         callers = Callers(clients, (), b"k" * 32, b"p" * 32)
         outbound = Outbound(upstream, callers.pseudonym, clients_configured=callers.configured)

@@ -8,6 +8,8 @@ from .model import Config
 def advice(config: Config) -> list[str]:
     """A sentence for each oddity: what it leads to, and what would be right."""
     found = []
+    if config.hooks is None and any(route.hook_events for route in config.routes):
+        found.append("hook_events is on, but no hook sees events; name a file in [hooks] module")
     for route in config.routes:
         base = route.upstream.url.base_path
         if not base or route.strip_prefix is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..config import ConfigError
+from ..hooks.loader import problem_of
 from .arguments import Commands, config_of
 from .place import place_of
 
@@ -28,6 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
         config = config_of(arguments, secrets=True)
     except ConfigError as error:
         print(error)  # what was asked for, so not on standard error
+        return 1
+    if (problem := problem_of(config)) is not None:
+        print(problem)
         return 1
     print(
         f"{config.source}: ok (upstreams: {', '.join(config.upstreams) or 'none'}; "

@@ -35,6 +35,7 @@ from .completion import completion_chain
 from .deadlines import Deadlines, Moments
 from .farewell import take_leave
 from .forward import NO_LENGTH, response_pairs
+from .hooked import Hooked
 from .life import Body as BodyState
 from .life import Circumstances, Ending, Kind, Life, Signal
 from .mask import KeyMask, masked
@@ -111,6 +112,8 @@ class Exchange:
         self._connected_at: float | None = None
         self._written = False  # all of the request has been given to the upstream's socket
         self._attempts = 0
+        hooks = services.hooks
+        self._hooked = None if hooks is None else Hooked(hooks, match, request, intent)
 
     # The way there.
 
@@ -132,11 +135,19 @@ class Exchange:
             )
         self._deadlines.look()
         intent_written = self._services.ledger.open(self.intent)
-        intent_written.addCallbacks(lambda _: self._dispatch(), self._intent_refused)
+        intent_written.addCallbacks(lambda _: self._ask_hooks(), self._intent_refused)
 
     def _intent_refused(self, failure: Failure) -> None:
         detail = f"the ledger does not take rows: {failure.getErrorMessage()}"
         self._settle(Signal(Kind.REJECTED, ErrorCode.LEDGER_UNAVAILABLE, detail, status=503))
+
+    @guarded
+    def _ask_hooks(self) -> None:
+        """Let the operator's hooks have their say, if there are any."""
+        if self._hooked is None or self._life.ending is not None:
+            self._dispatch()
+        else:
+            self._hooked.ask(self._dispatch, self._settle)
 
     @guarded
     def _dispatch(self) -> None:
@@ -166,7 +177,8 @@ class Exchange:
         self._life.enter(Phase.HEAD)
         request = self._request
         size = request.body_size if request.upload is None else request.upload.length
-        head = self._match.forward.head(request.head, size)
+        changed = None if self._hooked is None else self._hooked.changed
+        head = self._match.forward.head(request.head, size, changed)
         body, request.body = request.body, []
         uploading = self._uploading
         connection.send(request.head.method, head, body, self, more=uploading is not None)
@@ -226,10 +238,14 @@ class Exchange:
         self._relay = self._relay_for(head, kind, mask)
         if isinstance(self._relay, BodyRelay):
             self._voice.stop()
-        if not self._voice.began_stream:
-            self._moments.heard = now
+        begun = self._voice.began_stream
+        if not begun or self._hooked is not None:
             pairs, framing = response_pairs(head, framing, is_stream=kind is not None)
             reason, pairs = masked(mask, head.reason, pairs)
+            if self._hooked is not None:
+                pairs = self._hooked.answered(head.status, pairs, begun=begun)
+        if not begun:
+            self._moments.heard = now
             self._request.start(head.status, reason, pairs, framing)
         self._pressure = Pressure(
             self._request, self._connection, self._moments, self._deadlines, self._clock
@@ -249,7 +265,8 @@ class Exchange:
                 return Collector(request, meter, lambda kept: self._settle(told(head, kept)))
             streamed = self._peek.stream and head.status < 300
             return BodyRelay(request, meter, moments, clock, mask, streamed=streamed)
-        stream = StreamRelay(request, self._dialect, kind, moments, clock, self._stream_over)
+        outlet = request if self._hooked is None else self._hooked.outlet(request)
+        stream = StreamRelay(outlet, self._dialect, kind, moments, clock, self._stream_over)
         if begun:
             stream.spoken()
         stream.strip_usage = self._seen.asks_usage
@@ -410,6 +427,8 @@ class Exchange:
             self._pressure.account()
         if self._uploading is not None:
             self._uploading.stop()
+        if self._hooked is not None:
+            self._hooked.stop()
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             attempt.cancel()
@@ -437,6 +456,8 @@ class Exchange:
         )
         wall = self._services.wall()
         record = settled(intent, ending, wall, course, replay=self._peek.replay)
+        if self._hooked is not None:
+            record = replace(record, tags=self._hooked.tags())
         return self._services.redactor.record(record, self._match.caller.credentials)
 
     def _shown(self, text: str | None) -> str | None:

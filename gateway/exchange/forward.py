@@ -49,26 +49,39 @@ class Outbound:
         self._own_name = own_name
         self._drop = _REFRAMED | kept_back.fields
         self._last: Pairs = [(b"Accept-Encoding", b"identity")]
+        #: Names, in lower case, of the fields that nobody else may set: a credential of our own.
+        self.own_fields: frozenset[bytes] = frozenset()
         if own_key is not None:
             credential = _credential(upstream.api_key_header, own_key.reveal())
             self._last.append(credential)
-            self._drop |= {credential[0].lower()}
+            self.own_fields = frozenset({credential[0].lower()})
+            self._drop |= self.own_fields
 
     def forward(self, target: bytes, origin: Origin) -> Forward:
         """How a request for `target` (the upstream's, with its query) goes on."""
         return Forward(self, without_key(target) if self.withholds_query_key else target, origin)
 
-    def head(
-        self, head: RequestHead, target: bytes, origin: Origin, body_size: int | None
-    ) -> bytes:
-        """See `Forward.head`."""
-        pairs: Pairs = [self._host]
+    def changeable(self, head: RequestHead, origin: Origin) -> Pairs:
+        """See `Forward.changeable`."""
         # A name with "_" is the same as one with "-" to servers that make variables of names.
-        pairs += [
+        pairs = [
             pair for pair in head.fields.end_to_end(self._drop | origin.drop) if b"_" not in pair[0]
         ]
         pairs.append((b"Via", via_value(self._own_name, head.minor)))
         pairs += origin.pairs
+        return pairs
+
+    def head(
+        self,
+        head: RequestHead,
+        target: bytes,
+        origin: Origin,
+        body_size: int | None,
+        changed: Pairs | None,
+    ) -> bytes:
+        """See `Forward.head`."""
+        pairs: Pairs = [self._host]
+        pairs += self.changeable(head, origin) if changed is None else changed
         pairs += self._last
         if body_size is None:
             pairs.append((b"Transfer-Encoding", b"chunked"))
@@ -85,12 +98,17 @@ class Forward:
     target: bytes = field(repr=False)  #: the query may carry a key
     origin: Origin
 
-    def head(self, head: RequestHead, body_size: int | None) -> bytes:
+    def changeable(self, head: RequestHead) -> Pairs:
+        """The fields for the upstream but for those that frame the message or are our own."""
+        return self.outbound.changeable(head, self.origin)
+
+    def head(self, head: RequestHead, body_size: int | None, changed: Pairs | None = None) -> bytes:
         """The head that asks the upstream.
 
         `body_size` is in bytes; None is a body of a length that is not known yet, sent in chunks.
+        `changed` takes the place of `changeable`, if it is given.
         """
-        return self.outbound.head(head, self.target, self.origin, body_size)
+        return self.outbound.head(head, self.target, self.origin, body_size, changed)
 
 
 def _announces_body(fields: Fields) -> bool:

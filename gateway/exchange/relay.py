@@ -14,7 +14,7 @@ Invariants
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -38,6 +38,17 @@ _SCANNERS: Final[Mapping[StreamKind, Callable[[], EventScanner | LineScanner | A
 }
 
 
+class Outlet(Protocol):
+    """Where a stream goes: a `Request`, or what stands in front of one."""
+
+    @property
+    def takes_chunks(self) -> bool:
+        """Whether the client understands chunks."""
+
+    def send(self, data: bytes) -> None:
+        """Write a piece of the body."""
+
+
 class StreamRelay:
     """Passes a stream on, whole events (or lines, or elements of an array) at a time."""
 
@@ -45,7 +56,7 @@ class StreamRelay:
 
     def __init__(
         self,
-        request: Request,
+        request: Outlet,
         dialect: Dialect,
         kind: StreamKind,
         moments: Moments,

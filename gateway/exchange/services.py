@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
 
+from ..hooks.calls import Hooks
 from ..ledger.interface import Ledger
 from ..redact import Redactor
 from .completion import Link
@@ -28,3 +29,4 @@ class Services:
     running: set[Exchange] = field(default_factory=set)
     #: Those of them that read on behind a client that has left.
     reading_on: set[Exchange] = field(default_factory=set)
+    hooks: Hooks | None = None  #: the operator's own, if there are any that see requests

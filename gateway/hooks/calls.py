@@ -1,0 +1,252 @@
+"""Calls hooks, and keeps what they do wrong away from everything else.
+
+Invariants
+- Whatever a hook raises or returns, the caller gets an answer that it can go on with; what went
+  wrong is counted, and logged at most once in `LOG_INTERVAL` seconds for each hook and kind.
+- A wait for a hook is bounded in time and in number, and ends when it is given up, whether or not
+  the hook's Deferred takes its cancelling.
+- Nothing here is reached without a hook module.
+
+Who calls it: `gateway.exchange.hooked` for a request's hooks; the completion chain and the service
+for `settled`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..record import Record
+from .heads import RequestHead
+from .loader import NAMES, WAITED_FOR, HookModule
+
+#: Seconds that a request waits for the hook `request`.
+REQUEST_LIMIT: Final = 5.0
+#: Seconds that the hook `settled` has for a row, and how many rows it may be at work on.
+SETTLED_LIMIT: Final = 30.0
+MOST_SETTLED: Final = 1000
+#: Seconds that a stop waits for the hook `settled`.
+STOP_LIMIT: Final = 10.0
+#: Seconds of a call from which on it is told that every stream stood still.
+SLOW: Final = 0.1
+#: Seconds between two lines of the log about the same.
+LOG_INTERVAL: Final = 10.0
+
+_log = Logger(namespace="gateway.hooks")
+
+
+class Waiting:
+    """A wait for a hook's Deferred: one of `ended` and `expired` is called, or it is given up."""
+
+    def __init__(
+        self,
+        deferred: Deferred[Any],
+        limit: float,
+        clock: IReactorTime,
+        ended: Callable[[object], None],
+        expired: Callable[[], None],
+    ) -> None:
+        """`ended` gets the result or the `Failure`, now if it is there; `limit` is in seconds."""
+        self._deferred = deferred
+        self._ended = ended
+        self._expired = expired
+        self._timer: IDelayedCall | None = None
+        self.over = False
+        deferred.addBoth(self._came)
+        if not self.over:
+            self._timer = clock.callLater(limit, self._expire)
+
+    def give_up(self) -> None:
+        """Wait no longer; the hook's Deferred is cancelled.  May be called more than once."""
+        if self.over:
+            return
+        self._finish()
+        try:
+            self._deferred.cancel()
+        except Exception:
+            _log.failure("a hook's Deferred could not be cancelled")
+
+    def _came(self, result: object) -> None:
+        if not self.over:  # else nobody waits any more, and what it says of that was told
+            self._finish()
+            self._ended(result)
+
+    def _expire(self) -> None:
+        self._timer = None
+        self.give_up()
+        self._expired()
+
+    def _finish(self) -> None:
+        self.over = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class Hooks:
+    """The hooks of a process; made once, at start."""
+
+    def __init__(
+        self,
+        module: HookModule,
+        clock: IReactorTime,
+        stopwatch: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`stopwatch` tells seconds, for how long calls take."""
+        self.module = module
+        #: Calls that went wrong, and calls that took long, by the hook's name.
+        self.failures = dict.fromkeys(NAMES, 0)
+        self.slow = dict.fromkeys(NAMES, 0)
+        #: Whether there are hooks that see a request before it is settled.
+        self.sees_requests = bool(module.request or module.response or module.event)
+        self._clock = clock
+        self._stopwatch = stopwatch
+        self._settling: dict[Waiting, Deferred[None]] = {}
+        self._stopping = False
+        self._next_line: dict[tuple[str, str], float] = {}
+        self._left_out: dict[tuple[str, str], int] = {}
+
+    # The four of them.
+
+    def request(self, head: RequestHead, then: Callable[[], None]) -> Waiting | None:
+        """Call the hook, and `then` when it has ended: now, or when the wait that is returned is.
+
+        `then` is not called when the wait is given up.
+        """
+        assert self.module.request is not None
+
+        def ended(result: object) -> None:
+            self._take("request", result)
+            then()
+
+        def expired() -> None:
+            what = f"did not end within {REQUEST_LIMIT:g} s, the request went on without it"
+            self._wrong("request", what)
+            then()
+
+        result = self.call("request", self.module.request, head)
+        if not isinstance(result, Deferred):
+            ended(result)
+            return None
+        return Waiting(result, REQUEST_LIMIT, self._clock, ended, expired)
+
+    def settled(self, record: Record) -> None:
+        """Show a row to the hook: a link of the completion chain, which never waits for it."""
+        if self.module.settled is None:
+            return
+        if len(self._settling) >= MOST_SETTLED:
+            self._wrong("settled", f"is at work on {MOST_SETTLED} rows, one was not shown to it")
+            return
+        row = {
+            name: str(value) if isinstance(value, str) else value
+            for name, value in record.as_row().items()
+        }
+        result = self.call("settled", self.module.settled, row)
+        if not isinstance(result, Deferred):
+            self._take("settled", result)
+            return
+        done: Deferred[None] = Deferred()
+
+        def ended(result: object) -> None:
+            self._take("settled", result)
+            done.callback(None)
+
+        def expired() -> None:
+            self._wrong("settled", f"did not end within {SETTLED_LIMIT:g} s and was cancelled")
+            done.callback(None)
+
+        waiting = Waiting(result, SETTLED_LIMIT, self._clock, ended, expired)
+        if not waiting.over:
+            self._settling[waiting] = done
+            done.addCallback(lambda _: self._settling.pop(waiting, None))
+
+    def call(self, name: str, hook: Callable[[Any], object], argument: object) -> object:
+        """What the hook returns, a coroutine as a Deferred; None if it raises."""
+        began = self._stopwatch()
+        try:
+            result = hook(argument)
+            if name in WAITED_FOR and inspect.iscoroutine(result):
+                result = Deferred.fromCoroutine(result)
+        except BaseException:  # sys.exit() in a hook ends no stream, either
+            self._wrong(name, "raised an exception", Failure())
+            result = None
+        took = self._stopwatch() - began
+        if took >= SLOW:
+            self.slow[name] += 1
+            self._tell(name, "slow", f"took {took:.1f} s, and every stream stood still")
+        return result
+
+    def watch(self, block: bytes) -> None:
+        """Show events to the hook `event`."""
+        assert self.module.event is not None
+        result = self.call("event", self.module.event, block)
+        if result is not None:
+            self._take("event", result)
+
+    def response(self, head: object) -> None:
+        """Show a response's head to the hook."""
+        assert self.module.response is not None
+        self._take("response", self.call("response", self.module.response, head))
+
+    # The end.
+
+    async def stop(self) -> None:
+        """Wait for the hook `settled`, up to `STOP_LIMIT` seconds; then cancel what is left."""
+        if not self._settling:
+            return
+        left = [*self._settling]
+        _log.info("waiting for the hook settled, on {count} rows", count=len(left))
+        everything: Deferred[Any] = DeferredList([*self._settling.values()])
+        limit: Deferred[None] = Deferred()
+        timer = self._clock.callLater(STOP_LIMIT, limit.callback, None)
+        await DeferredList([everything, limit], fireOnOneCallback=True)
+        if timer.active():
+            timer.cancel()
+        for waiting in left:
+            if not waiting.over:
+                waiting.give_up()
+                self._settling.pop(waiting)
+                self._wrong("settled", "did not end before the gateway did")
+
+    # What goes wrong.
+
+    def _take(self, name: str, result: object) -> None:
+        """What a hook came to in the end: None, or a mistake."""
+        if isinstance(result, Failure):
+            self._wrong(name, "failed", result)
+        elif result is not None:
+            if isinstance(result, Deferred):
+                result.addErrback(lambda failure: self._wrong(name, "failed", failure))
+            elif inspect.iscoroutine(result):
+                result.close()
+            right = "None or a Deferred of None" if name in WAITED_FOR else "None"
+            self._wrong(name, f"returned {_kind(result)}, which means nothing; it returns {right}")
+
+    def _wrong(self, name: str, what: str, failure: Failure | None = None) -> None:
+        self.failures[name] += 1
+        self._tell(name, "wrong", what, failure)
+
+    def _tell(self, name: str, kind: str, what: str, failure: Failure | None = None) -> None:
+        """Write a line, unless there was one of the kind a short while ago."""
+        now, key = self._clock.seconds(), (name, kind)
+        if now < self._next_line.get(key, now):
+            self._left_out[key] = self._left_out.get(key, 0) + 1
+            return
+        self._next_line[key] = now + LOG_INTERVAL
+        more = self._left_out.pop(key, 0)
+        text = f"the hook {name} {what}" + (f" ({more} times more before)" if more else "")
+        if failure is None:
+            _log.warn("{text}", text=text)
+        else:
+            _log.failure("{text}", failure, text=text)
+
+
+def _kind(result: object) -> str:
+    return f"something of the type {type(result).__name__}"

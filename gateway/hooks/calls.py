@@ -109,7 +109,6 @@ class Hooks:
         self._clock = clock
         self._stopwatch = stopwatch
         self._settling: dict[Waiting, Deferred[None]] = {}
-        self._stopping = False
         self._next_line: dict[tuple[str, str], float] = {}
         self._left_out: dict[tuple[str, str], int] = {}
 
@@ -165,7 +164,10 @@ class Hooks:
         waiting = Waiting(result, SETTLED_LIMIT, self._clock, ended, expired)
         if not waiting.over:
             self._settling[waiting] = done
-            done.addCallback(lambda _: self._settling.pop(waiting, None))
+            done.addCallback(lambda _: self._forget(waiting))
+
+    def _forget(self, waiting: Waiting) -> None:
+        self._settling.pop(waiting, None)
 
     def call(self, name: str, hook: Callable[[Any], object], argument: object) -> object:
         """What the hook returns, a coroutine as a Deferred; None if it raises."""

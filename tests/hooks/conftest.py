@@ -1,0 +1,37 @@
+"""What is logged about hooks, while a test runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
+
+from tests.conftest import LoggedFailures
+
+
+@implementer(ILogObserver)
+class HookLog:
+    """The lines about hooks."""
+
+    def __init__(self, failures: LoggedFailures) -> None:
+        self.lines: list[str] = []
+        self._failures = failures
+
+    def __call__(self, event: LogEvent) -> None:
+        if event.get("log_namespace") == "gateway.hooks":
+            self.lines.append(event.get("text", formatEvent(event)))
+
+    def take_raised(self, *types: type[BaseException]) -> int:
+        """Take back the exceptions that were meant to be logged; how many there were."""
+        return len(self._failures.flush(*types))
+
+
+@pytest.fixture
+def hook_log(logged_failures: LoggedFailures) -> Iterator[HookLog]:
+    """See `HookLog`."""
+    log = HookLog(logged_failures)
+    globalLogPublisher.addObserver(log)
+    yield log
+    globalLogPublisher.removeObserver(log)

@@ -74,7 +74,7 @@ def settled(row):
     return _act("settled", json.loads(row["tags"] or "{}").get("did", ""))
 """
 
-#: Two upstreams, of which only the first is called as the example has it and costs a dollar and a half.
+#: Two upstreams; only the first is called as in the example, and costs a dollar and a half.
 COSTLY: Final = """\
 [upstream vllm]
 url = {url}

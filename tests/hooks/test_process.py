@@ -1,4 +1,4 @@
-"""Hooks in a gateway process over real sockets: they raise, block, talk nonsense, refuse and wait."""
+"""Hooks in a gateway process over real sockets: raising, blocking, refusing, waiting."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_it_sees_who_asks_for_what_and_the_headers_as_the_upstream_gets_them() -
 
 
 def test_a_hook_that_changes_nothing_changes_no_byte() -> None:
-    """D11, D12: the request is sent as if there were no hook."""
+    """D11: the request is sent as if there were no hook."""
 
     def sent(world: World) -> bytes:
         client = world.client().send(CHAT)

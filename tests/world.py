@@ -364,7 +364,8 @@ class World:
         self.accepting = True
         self.chain: list[tuple[str, Callable[[Record], object]]] = [("ledger", self.ledger.settle)]
         self.hooks = Hooks(hooks or HookModule(), self.clock)
-        self.chain.append(("hooks", self.hooks.settled))
+        if hooks is not None:
+            self.chain.append(("hooks", self.hooks.settled))
         self.services = Services(
             clock=self.clock,
             wall=lambda: 1_700_000_000 + self.clock.seconds(),

@@ -177,7 +177,7 @@ class Hooks:
             if name in WAITED_FOR and inspect.iscoroutine(result):
                 result = Deferred.fromCoroutine(result)
         except BaseException:  # sys.exit() in a hook ends no stream, either
-            self._wrong(name, "raised an exception", Failure())
+            self._wrong(name, "raised an exception", Failure)
             result = None
         took = self._stopwatch() - began
         if took >= SLOW:
@@ -222,20 +222,23 @@ class Hooks:
     def _take(self, name: str, result: object) -> None:
         """What a hook came to in the end: None, or a mistake."""
         if isinstance(result, Failure):
-            self._wrong(name, "failed", result)
+            self._wrong(name, "failed", lambda: result)
         elif result is not None:
             if isinstance(result, Deferred):
-                result.addErrback(lambda failure: self._wrong(name, "failed", failure))
+                result.addErrback(lambda failure: self._wrong(name, "failed", lambda: failure))
             elif inspect.iscoroutine(result):
                 result.close()
             right = "None or a Deferred of None" if name in WAITED_FOR else "None"
             self._wrong(name, f"returned {_kind(result)}, which means nothing; it returns {right}")
 
-    def _wrong(self, name: str, what: str, failure: Failure | None = None) -> None:
+    def _wrong(self, name: str, what: str, failure: Callable[[], Failure] | None = None) -> None:
+        """Count it, and tell; `failure` makes the cause, which is dear, only if a line is due."""
         self.failures[name] += 1
         self._tell(name, "wrong", what, failure)
 
-    def _tell(self, name: str, kind: str, what: str, failure: Failure | None = None) -> None:
+    def _tell(
+        self, name: str, kind: str, what: str, failure: Callable[[], Failure] | None = None
+    ) -> None:
         """Write a line, unless there was one of the kind a short while ago."""
         now, key = self._clock.seconds(), (name, kind)
         if now < self._next_line.get(key, now):
@@ -247,7 +250,7 @@ class Hooks:
         if failure is None:
             _log.warn("{text}", text=text)
         else:
-            _log.failure("{text}", failure, text=text)
+            _log.failure("{text}", failure(), text=text)
 
 
 def _kind(result: object) -> str:

@@ -31,3 +31,11 @@ def test_a_path_that_would_be_asked_for_twice_over_is_told(
     assert bool(sentences) is told
     if told:
         assert "leave /v1 out of the url" in sentences[0]
+
+
+@pytest.mark.parametrize("switch", ["on", "off"])
+def test_events_that_no_hook_can_see_are_told(read: Read, switch: str) -> None:
+    """O1, D11: the switch alone does nothing."""
+    route = f"[route r]\nupstream = a\npath = /*\nhook_events = {switch}\n"
+    sentences = advice(read(f"{UPSTREAM.format('')}{route}"))
+    assert [("[hooks] module" in sentence) for sentence in sentences] == [True] * (switch == "on")

@@ -256,9 +256,14 @@ class GatewayService(Service):
                 self._signalled = True
                 first(number, frame)
             else:
-                self._reactor.callFromThread(self._drain.hurry)
+                self._reactor.callFromThread(self._hurry)
 
         return handler
+
+    def _hurry(self) -> None:
+        self._drain.hurry()
+        if self._hooks is not None:
+            self._hooks.hurry()
 
     # Stop.
 

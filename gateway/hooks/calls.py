@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..record import Record
-from .heads import RequestHead
+from .heads import RequestHead, ResponseHead
 from .loader import NAMES, WAITED_FOR, HookModule
 
 #: Seconds that a request waits for the hook `request`.
@@ -109,6 +109,7 @@ class Hooks:
         self._clock = clock
         self._stopwatch = stopwatch
         self._settling: dict[Waiting, Deferred[None]] = {}
+        self._hurried: Deferred[None] = Deferred()
         self._next_line: dict[tuple[str, str], float] = {}
         self._left_out: dict[tuple[str, str], int] = {}
 
@@ -192,7 +193,7 @@ class Hooks:
         if result is not None:
             self._take("event", result)
 
-    def response(self, head: object) -> None:
+    def response(self, head: ResponseHead) -> None:
         """Show a response's head to the hook."""
         assert self.module.response is not None
         self._take("response", self.call("response", self.module.response, head))
@@ -206,9 +207,8 @@ class Hooks:
         left = [*self._settling]
         _log.info("waiting for the hook settled, on {count} rows", count=len(left))
         everything: Deferred[Any] = DeferredList([*self._settling.values()])
-        limit: Deferred[None] = Deferred()
-        timer = self._clock.callLater(STOP_LIMIT, limit.callback, None)
-        await DeferredList([everything, limit], fireOnOneCallback=True)
+        timer = self._clock.callLater(STOP_LIMIT, self.hurry)
+        await DeferredList([everything, self._hurried], fireOnOneCallback=True)
         if timer.active():
             timer.cancel()
         for waiting in left:
@@ -216,6 +216,11 @@ class Hooks:
                 waiting.give_up()
                 self._settling.pop(waiting)
                 self._wrong("settled", "did not end before the gateway did")
+
+    def hurry(self) -> None:
+        """Let a stop, now or later, wait no longer.  May be called more than once."""
+        if not self._hurried.called:
+            self._hurried.callback(None)
 
     # What goes wrong.
 

@@ -168,6 +168,23 @@ def test_a_stop_does_not_wait_for_ever(hook_log: HookLog) -> None:
     assert world.idle()
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_a_second_signal_ends_the_wait(early: bool, hook_log: HookLog) -> None:
+    """D11, O4: also one that came while streams were waited for."""
+    cancelled: list[bool] = []
+    world = with_settled(lambda row: Deferred(lambda _: cancelled.append(True)))
+    finish(world)
+    if early:
+        world.hooks.hurry()
+    stopped = Deferred.fromCoroutine(world.hooks.stop())
+    assert stopped.called is early
+    world.hooks.hurry()
+    assert stopped.called
+    assert cancelled == [True]
+    world.clock.advance(100)
+    assert world.idle()
+
+
 @pytest.mark.parametrize("hook", [None, lambda row: None])
 def test_a_stop_with_nothing_under_way_is_over_at_once(hook: Callable[[Row], None] | None) -> None:
     world = World(hooks=HookModule(settled=hook))

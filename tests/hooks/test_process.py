@@ -13,7 +13,7 @@ import pytest
 from tests.hooks.modules import COSTLY, HOOKS
 from tests.process.gateway_process import GatewayProcess, eventually, gatewayctl, twistd
 from tests.process.raw_client import PATHS, RawClient, ask, prompt
-from tests.process.scripted_upstream import ScriptedUpstream, read_request, send, until
+from tests.process.scripted_upstream import ScriptedUpstream, read_request, send, until, until_gone
 from tests.transcripts import CHAT_EVENTS
 from tests.world import LAST, SSE_HEAD, chunked
 
@@ -233,6 +233,28 @@ def test_a_stop_waits_for_a_webhook_that_is_under_way(tmp_path: Path) -> None:
             gateway.wait()
         assert answered
         assert "did not end" not in gateway.output
+    finally:
+        upstream.close()
+        webhook.close()
+
+
+def test_a_second_signal_does_not_wait_for_a_webhook(tmp_path: Path) -> None:
+    """D11, O4: the webhook never answers, and the row is in the ledger all the same."""
+    upstream, webhook = ScriptedUpstream(), ScriptedUpstream()
+    upstream.play(read_request, send(SSE_HEAD, chunked(*CHAT_EVENTS), LAST))
+    webhook.play(read_request, until_gone)
+    sections = COSTLY.format(url=upstream.url, module=EXAMPLE)
+    try:
+        with GatewayProcess(tmp_path, sections, environ={"COST_WEBHOOK": webhook.url}) as gateway:
+            ask(gateway.port, "/vllm/v1/chat/completions", prompt(stream=True))
+            eventually(lambda: webhook.requests, "the webhook is called")
+            gateway.terminate()
+            eventually(lambda: "waiting for the hook settled" in gateway.output, "it waits")
+            gateway.terminate()
+            gateway.wait()
+        assert "did not end before the gateway did" in gateway.output
+        [row] = gateway.new_rows()
+        assert row["outcome"] == "finished"
     finally:
         upstream.close()
         webhook.close()

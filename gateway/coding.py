@@ -1,14 +1,14 @@
-"""Request bodies that come compressed (Content-Encoding), decoded for a look and for nothing else.
+"""Bodies that come compressed (Content-Encoding), decoded for a look and for nothing else.
 
-What goes to the upstream is what came.  Decoding is bounded: a few bytes can stand for a terabyte,
-so no more than a limit is ever produced.  gzip and deflate are always known, zstd where Python or
+What is passed on is what came.  Decoding is bounded: a few bytes can stand for a terabyte, so no
+more than a limit is ever produced.  gzip and deflate are always known, zstd where Python or
 the ``zstandard`` package has it.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from typing import Any, Final, Protocol
 
@@ -83,34 +83,59 @@ _DECODERS: Final[dict[bytes, Callable[[], _Decompressor]]] = {
 }
 
 
+class Decoder:
+    """Decodes a body while it comes, each piece of it within a bound."""
+
+    def __init__(self, codings: list[bytes]) -> None:
+        """Raises `UnknownCoding` for a coding that is not known, or several."""
+        if len(codings) != 1 or codings[0] not in _DECODERS:
+            raise UnknownCoding("this content coding is not known here")
+        self._decompressor = _DECODERS[codings[0]]()
+        self._name = codings[0].decode("ascii")
+
+    def feed(self, data: bytes, limit: int) -> Iterator[bytes]:
+        """What `data`, the next piece, stands for, in pieces of 64 KiB at most.
+
+        Raises `TooLarge` beyond `limit` bytes, and `CodingError`; nothing more is to be had then.
+        """
+        size = 0
+        if self._decompressor.eof and data:
+            raise CodingError("something follows the end of what is compressed")
+        while True:
+            try:
+                piece = self._decompressor.decompress(data, _STEP)
+            except Exception as error:
+                raise CodingError(f"the body is not {self._name}") from error
+            data = b""
+            size += len(piece)
+            if size > limit:
+                raise TooLarge(f"the body decodes to more than {limit} bytes")
+            if piece:
+                yield piece
+            if len(piece) < _STEP or self._decompressor.eof:
+                break
+        if self._decompressor.unused_data:
+            raise CodingError("something follows the end of what is compressed")
+
+    def end(self) -> None:
+        """The body has ended; raises `CodingError` if what is compressed has not."""
+        if not self._decompressor.eof:
+            raise CodingError(f"the body is not whole {self._name}")
+
+
 def decoded(body: Iterable[bytes], codings: list[bytes], limit: int) -> bytes:
     """What `body` (a list of chunks) says under one coding, at most `limit` bytes of it.
 
     Raises `UnknownCoding` for a coding that is not known, or several; `TooLarge`; `CodingError`.
     """
-    if len(codings) != 1 or codings[0] not in _DECODERS:
-        raise UnknownCoding("this content coding is not known here")
-    decompressor = _DECODERS[codings[0]]()
+    decoder = Decoder(codings)
     pieces: list[bytes] = []
     size = 0
     for chunk in body:
-        data = chunk
-        if decompressor.eof and data:
-            raise CodingError("something follows the end of what is compressed")
-        while True:
-            try:
-                piece = decompressor.decompress(data, _STEP)
-            except Exception as error:
-                raise CodingError(f"the body is not {codings[0].decode('ascii')}") from error
-            data = b""
+        for piece in decoder.feed(chunk, limit):
             pieces.append(piece)
             size += len(piece)
             if size > limit:
                 raise TooLarge(f"the body decodes to more than {limit} bytes")
-            if len(piece) < _STEP or decompressor.eof:
-                break
-    if decompressor.unused_data:
-        raise CodingError("something follows the end of what is compressed")
-    if not decompressor.eof:
-        raise CodingError(f"the body is not whole {codings[0].decode('ascii')}")
+    decoder.end()
     return b"".join(pieces)

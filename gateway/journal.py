@@ -108,8 +108,13 @@ def _journal_reads(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def log_record(record: Record) -> None:
-    """One line for a settled exchange: what was asked, how it ended, and why if it went wrong."""
+    """One line for a settled exchange: what was asked, how it ended, and why if it went wrong.
+
+    Of a batch's results there may be a hundred thousand: they are told of together, elsewhere.
+    """
     intent, usage = record.intent, record.usage
+    if intent.dialect == "anthropic_batch":
+        return
     parts = [
         record.outcome.value,
         str(record.status_sent or "-"),

@@ -287,6 +287,8 @@ class GatewayService(Service):
             pool.close()
         if self._demo_port is not None:
             await _stop_listening(self._demo_port)
+        for results in list(self._services.results) if self._services is not None else ():
+            results.flush()
         if self._prices is not None:
             await self._prices.stop()
         if self._ledger is not None:

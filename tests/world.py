@@ -212,6 +212,7 @@ class MemoryLedger:
         self.records: list[Record] = []
         self.hold = False
         self.refuse = False
+        self.full = False  # for what no intent has announced
         self.held: list[Deferred[None]] = []
 
     def open(self, intent: Intent) -> Deferred[None]:
@@ -226,6 +227,9 @@ class MemoryLedger:
         else:
             result.callback(None)
         return result
+
+    def has_room(self) -> bool:
+        return not self.full
 
     def start(self) -> None:
         """There is nothing to open."""

@@ -12,6 +12,7 @@ from typing import Final
 from ..config.model import Family
 from . import anthropic, bedrock, gemini, ollama, openai
 from .anthropic import Anthropic, AnthropicCountTokens
+from .anthropic_batch import AnthropicBatches, AnthropicBatchResults
 from .base import Dialect
 from .bedrock import Bedrock
 from .gemini import Gemini, GeminiCountTokens, GeminiEmbeddings
@@ -47,6 +48,8 @@ _OPENAI_TABLE: Final[_Table] = (
 _ANTHROPIC_TABLE: Final[_Table] = (
     (re.compile(rb"/messages$"), Anthropic()),
     (re.compile(rb"/messages/count_tokens$"), AnthropicCountTokens()),
+    (re.compile(rb"/messages/batches/[^/]+/results$"), AnthropicBatchResults()),
+    (re.compile(rb"/messages/batches(/[^/]+(/cancel)?)?$"), AnthropicBatches()),
 )
 _GEMINI_TABLE: Final[_Table] = (
     (re.compile(rb":(generate|streamGenerate)Content$"), Gemini()),

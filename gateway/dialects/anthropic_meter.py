@@ -178,6 +178,15 @@ class MessageBodyMeter(BodyMeter):
         return tally.reading(streamed=False)
 
 
+def message_reading(model: object, stop_reason: object, usage: object) -> Reading:
+    """What these members of a whole message tell, of whatever type they are."""
+    tally = _Tally()
+    tally.add_model(model)
+    tally.add_stop_reason(stop_reason)
+    tally.add_usage(usage, "message")
+    return tally.reading(streamed=False)
+
+
 _BODY_MEMBERS: Final = ("model", "stop_reason", "usage", "error")
 
 

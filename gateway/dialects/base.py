@@ -37,6 +37,9 @@ class Peek:
     #: The answer repeats one that another request began: its usage counts only where no row that
     #: has the same `Reading.response_id` has a usage already.
     replay: bool = False
+    #: The answer holds many results, each of which is billed by itself; this names, for the
+    #: upstream, what they are results of.
+    results_of: str | None = None
 
 
 #: A request of which nothing is known.
@@ -71,6 +74,14 @@ class Reading:
     error: str | None = None  #: the provider's own error in what was fed, as "type: message"
     response_id: str | None = None  #: by which the same answer can be asked for again
     sequence: int | None = None  #: the last ``sequence_number``, where events are numbered
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One of many results in an answer: what an answer of its own would have told."""
+
+    key: str  #: the same each time that this result is told, and no other's of `Peek.results_of`
+    reading: Reading
 
 
 class StreamKind(Enum):
@@ -134,6 +145,17 @@ class Meter(ABC):
         """What has been seen so far."""
 
 
+class ResultsMeter(Meter):
+    """Reads an answer that holds many results, and gives them out as they come.
+
+    Bounded by the longest result that is read, and by what one call of `feed` brings.
+    """
+
+    @abstractmethod
+    def take(self) -> list[Result]:
+        """The results that were read since the last call."""
+
+
 class Dialect(ABC):
     """One endpoint of one family.  Instances are immutable and shared."""
 
@@ -146,6 +168,9 @@ class Dialect(ABC):
     reads_forms: ClassVar[bool] = False
     #: Whether `gateway.usage_injection` can ask for usage here that the client did not ask for.
     injects_usage: ClassVar[bool] = False
+    #: The ``dialect`` of the rows of results, where answers hold many (`Peek.results_of`): their
+    #: `body_meter` is a `ResultsMeter`.
+    results: ClassVar[str | None] = None
 
     def peek_target(self, method: bytes, target: bytes) -> Peek:
         """What method and target (the raw path and query) tell: all there is without a body."""

@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..dialects.base import StreamKind
+from ..dialects.base import ResultsMeter, StreamKind
 from ..front.request import Request
 from ..http1 import Framing, ResponseHead
 from ..inspection import Inspection
@@ -33,6 +33,7 @@ from ..upstream.pool import Pool
 from .answer import is_coded, key_mask, kind_of_stream, told
 from .completion import completion_chain
 from .deadlines import Deadlines, Moments
+from .decoded import decoding
 from .farewell import take_leave
 from .forward import NO_LENGTH, response_pairs
 from .hooked import Hooked
@@ -41,6 +42,7 @@ from .life import Circumstances, Ending, Kind, Life, Signal
 from .mask import KeyMask, masked
 from .pressure import Pressure
 from .relay import BodyRelay, Collector, Relay, StreamRelay
+from .results import ResultRows, ResultsRelay
 from .services import Services
 from .settled import Course, settled
 from .uploading import Uploading
@@ -106,6 +108,7 @@ class Exchange:
         self._uploading: Uploading | None = None
         self._pressure: Pressure | None = None
         self._relay: Relay | None = None
+        self._rows: ResultRows | None = None  # for the results of a batch
         self._head: ResponseHead | None = None
         self._over: IDelayedCall | None = None  # the stream is; only the upstream's end is awaited
         self._reading_on: IDelayedCall | None = None  # the client has left; for so long at most
@@ -250,6 +253,8 @@ class Exchange:
         self._pressure = Pressure(
             self._request, self._connection, self._moments, self._deadlines, self._clock
         )
+        if self._rows is not None:
+            self._rows.hold, self._rows.release = self._pressure.hold, self._pressure.release
         if self._request.channel is not None:
             self._request.registerProducer(self._pressure, True)  # type: ignore[no-untyped-call]
         self._deadlines.look()
@@ -260,9 +265,16 @@ class Exchange:
         request, moments, clock = self._request, self._moments, self._clock
         begun = self._voice.began_stream
         if kind is None or (begun and kind is not StreamKind.EVENTS):
-            meter = None if is_coded(head) else self._dialect.body_meter()
+            plain = self._dialect.body_meter()
+            coded = is_coded(head)
+            meter = decoding(plain, head, self._dialect, self._peek) if coded else plain
             if begun:
                 return Collector(request, meter, lambda kept: self._settle(told(head, kept)))
+            if meter is not None and isinstance(plain, ResultsMeter):
+                rows = self._rows = self._result_rows(head)
+                if rows is not None:
+                    return ResultsRelay(request, meter, plain, rows, moments, clock, mask)
+                meter = None
             streamed = self._peek.stream and head.status < 300
             return BodyRelay(request, meter, moments, clock, mask, streamed=streamed)
         outlet = request if self._hooked is None else self._hooked.outlet(request)
@@ -272,6 +284,14 @@ class Exchange:
         stream.strip_usage = self._seen.asks_usage
         stream.mask = mask
         return stream
+
+    def _result_rows(self, head: ResponseHead) -> ResultRows | None:
+        """What makes rows of the results that follow this head, if it is one of results."""
+        results_of, dialect = self._peek.results_of, self._dialect.results
+        if head.status != 200 or results_of is None or dialect is None:
+            return None
+        credentials = self._match.caller.credentials
+        return ResultRows(self._services, self.intent, dialect, results_of, credentials)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the body, out of their framing: the hot path."""
@@ -386,6 +406,8 @@ class Exchange:
         for timer in (self._over, self._reading_on):
             if timer is not None and timer.active():
                 timer.cancel()
+        if self._rows is not None:
+            self._rows.finish()
         self._let_go_of_upstream()
         try:
             if self._pressure is not None and self._request.channel is not None:

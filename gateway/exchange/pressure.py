@@ -35,6 +35,7 @@ class Pressure:
         self._deadlines = deadlines
         self._clock = clock
         self.paused_seconds = 0.0
+        self._held = False
 
     def pauseProducing(self) -> None:
         """The client's buffer is full: stop reading from the upstream."""
@@ -48,8 +49,23 @@ class Pressure:
         """The client has taken everything: read again."""
         if self._moments.paused is not None:
             self.account()
-            self._connection.resume()
+            if not self._held:
+                self._connection.resume()
             self._deadlines.look()
+
+    def hold(self) -> None:
+        """Do not read from the upstream, though the client would take more: we need time."""
+        self._held = True
+        self._connection.pause()
+
+    def release(self) -> None:
+        """We are ready for more; what the client has paused stays so."""
+        if self._held:
+            self._held = False
+            if self._moments.paused is None:
+                self._moments.last_byte = self._clock.seconds()
+                self._connection.resume()
+                self._deadlines.look()
 
     def stopProducing(self) -> None:
         """The client's connection is going; the request tells the exchange."""

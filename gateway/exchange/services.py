@@ -15,6 +15,7 @@ from .completion import Link
 
 if TYPE_CHECKING:
     from .exchange import Exchange
+    from .results import ResultRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +31,5 @@ class Services:
     #: Those of them that read on behind a client that has left.
     reading_on: set[Exchange] = field(default_factory=set)
     hooks: Hooks | None = None  #: the operator's own, if there are any that see requests
+    #: Results of batches whose rows are still to be made; they may outlive their exchange.
+    results: set[ResultRows] = field(default_factory=set)

@@ -63,5 +63,11 @@ class Ledger(Protocol):
         ``ledger_unavailable`` is not written: what the ledger refused is counted, not accounted.
         """
 
+    def has_room(self) -> bool:
+        """Whether rows that no intent has announced should come now, or had better wait.
+
+        They are taken either way while there is any place; this keeps most of it for requests.
+        """
+
     def stop(self) -> Deferred[None]:
         """Write what is queued, within a bound, and let go of the store; always fires with None."""

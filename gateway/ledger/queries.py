@@ -40,7 +40,10 @@ _SUMMED = (
 #: What only looks something up: models, files, a response that another request has made.
 _METHODS = ("GET", "HEAD", "OPTIONS", "DELETE")
 #: What only counts: the count is the answer.
-_COUNTING = ("anthropic_count_tokens", "gemini_count_tokens")
+#: And what is done with batches, but for their results.
+_COUNTING = ("anthropic_count_tokens", "gemini_count_tokens", "anthropic_batches")
+#: What was asked for long before it was looked up: a result of a batch.
+_LATE = "anthropic_batch"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -52,7 +55,8 @@ _SENT = "(attempts IS NULL OR attempts > 0)"
 # The same as `uses_tokens`.
 _ASKED = (
     f"((outcome IS NULL OR outcome <> '{Outcome.REJECTED}') AND {_SENT} "
-    f"AND method NOT IN ({_listed(_METHODS)}) AND dialect NOT IN ({_listed(_COUNTING)}))"
+    f"AND (method NOT IN ({_listed(_METHODS)}) OR dialect = '{_LATE}') "
+    f"AND dialect NOT IN ({_listed(_COUNTING)}))"
 )
 _USAGE = ", ".join(
     (
@@ -136,7 +140,7 @@ def uses_tokens(row: Mapping[str, Value]) -> bool:
     return (
         row["outcome"] != Outcome.REJECTED
         and row["attempts"] != 0
-        and row["method"] not in _METHODS
+        and (row["method"] not in _METHODS or row["dialect"] == _LATE)
         and row["dialect"] not in _COUNTING
     )
 

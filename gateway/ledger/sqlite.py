@@ -166,6 +166,10 @@ class SqliteLedger:
         else:
             self._write(self._writer, record)
 
+    def has_room(self) -> bool:
+        """See `Ledger.has_room`."""
+        return self._writer is not None and self.queued < self._limit // 4
+
     def _write(self, writer: Writer, record: Record) -> None:
         try:
             row = record_values(record)

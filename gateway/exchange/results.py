@@ -97,11 +97,11 @@ class ResultRows:
 
     def flush(self) -> None:
         """Make the rows of all that waits, at once: the process is about to end."""
+        while self._waiting:
+            self._settle(self._waiting.popleft())
         if self._next is not None:
             self._next.cancel()
             self._next = None
-        while self._waiting:
-            self._settle(self._waiting.popleft())
 
     def _soon(self, seconds: float = 0) -> None:
         if self._next is None:

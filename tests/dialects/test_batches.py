@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -83,7 +84,7 @@ def test_each_result_that_succeeded_tells_what_an_answer_of_its_own_would() -> N
     assert (c.reading.usage, c.reading.stop_reason) == (Usage(1, output_tokens=0), None)
     assert last.reading.model is None
     assert meter.complete
-    problem = "not counted: 1 lines cannot be read as results"
+    problem = "lines that were not counted: 1 not readable as results"
     assert (meter.reading().usage_problem, meter.reading().usage) == (problem, Usage())
 
 
@@ -92,7 +93,7 @@ def test_each_result_that_succeeded_tells_what_an_answer_of_its_own_would() -> N
 def test_wherever_results_are_split_they_tell_the_same(cuts: list[int]) -> None:
     """A9: in a character, in an escape, at a line's end."""
     places = [0, *sorted(cuts), len(BODY)]
-    pieces = [BODY[begin:end] for begin, end in zip(places, places[1:], strict=False)]
+    pieces = [BODY[begin:end] for begin, end in itertools.pairwise(places)]
     assert read(BatchResultsMeter(), *pieces) == read(BatchResultsMeter(), BODY)
 
 
@@ -103,9 +104,8 @@ def test_a_cut_fetch_tells_the_lines_that_came_whole(cut: int) -> None:
     whole = read(BatchResultsMeter(), BODY)
     found = read(BatchResultsMeter(), BODY[:cut], whole=False)
     assert found == whole[: len(found)]
-    assert len(found) == sum(BODY[:cut].count(end) for end in (line("a") + b"\n",)) + (
-        BODY.index(line("d", "expired")) <= cut
-    )
+    ends = (len(line("a")) + 1, BODY.index(line("d", "expired")))
+    assert len(found) == sum(end <= cut for end in ends)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000, 100_000])
@@ -115,7 +115,7 @@ def test_a_line_over_the_limit_is_passed_over_and_told_of(size: int) -> None:
     meter = BatchResultsMeter(limit=2000)
     found = read(meter, *(body[at : at + size] for at in range(0, len(body), size)))
     assert [result.key for result in found] == ["a", "c"]
-    problem = "not counted: 1 results are longer than 2000 bytes"
+    problem = "lines that were not counted: 1 longer than 2000 bytes"
     assert meter.reading().usage_problem == problem
 
 

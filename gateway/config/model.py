@@ -126,6 +126,7 @@ class Prices:
     cache_write: Decimal | None = None
     cache_write_1h: Decimal | None = None
     reasoning: Decimal | None = None
+    batch: Decimal | None = None  #: the share of all these that batches cost; None: not known
     upstreams: tuple[str, ...] = ()  #: their names; none: all of them
     valid_from: datetime.date | None = None  #: from midnight UTC; None: always
 

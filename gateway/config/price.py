@@ -16,6 +16,7 @@ from .values import is_off
 AUTO, OFF = "auto", "off"
 
 _DOLLARS = re.compile(r"\$?(?P<number>[0-9]{1,6}(?:\.[0-9]{1,12})?)")
+_SHARE = re.compile(r"0(?:\.[0-9]{1,12})?|1(?:\.0{1,12})?")
 _PROVIDER = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 #: Names of models as APIs have them, ARNs and deployments with slashes included, and ``*``.
 _MODEL = re.compile(r"[A-Za-z0-9*._:/@+-]{1,200}")
@@ -29,6 +30,13 @@ def dollars(text: str) -> Decimal:
             f"{shown(text)} is not an amount of dollars, write one such as 2.50 or 0.075"
         )
     return Decimal(found["number"])
+
+
+def share(text: str) -> Decimal:
+    """A share of a price, from 0 to 1."""
+    if not _SHARE.fullmatch(text):
+        raise BadValue(f"{shown(text)} is no share, write a number from 0 to 1 such as 0.5")
+    return Decimal(text)
 
 
 def day(text: str) -> datetime.date:

@@ -242,4 +242,9 @@ PRICES: Mapping[str, Key] = {
         "The same for output that is reasoning. Without it: as output.",
         example="2.00",
     ),
+    "batch": Key(
+        price.share,
+        "The share of these prices that a result of a batch costs. Without it: that is unknown.",
+        example="0.5",
+    ),
 }

@@ -30,6 +30,11 @@ class Charge:
         return tuple(name for name in names if name)
 
     @property
+    def batched(self) -> bool:
+        """It is a result of a batch, which has prices of its own."""
+        return self.dialect == "anthropic_batch"
+
+    @property
     def output_tokens(self) -> int | None:
         """The output; embeddings have none, and their providers do not say so."""
         known = self.usage.output_tokens

@@ -22,6 +22,7 @@ from .rates import Rates
 from .usage_raw import Extras
 
 _MOST_NAMES: Final = 2000
+_BATCH: Final[Mapping[str, str]] = {"processing": "batch"}
 
 
 class ListPrices:
@@ -59,7 +60,10 @@ class ListPrices:
             "output_tokens": output,
             **extras.units,
         }
-        result = self._calculated(provider, charge.models[0], charge.began, counts, extras.context)
+        context = {**extras.context, **(_BATCH if charge.batched else {})}
+        if context.get("processing") == "batch" and self._model(provider, charge, True) is None:
+            return None
+        result = self._calculated(provider, charge.models[0], charge.began, counts, context)
         return None if result is None else Decimal(result.total_price)
 
     def rates(self, charge: Charge) -> Rates | None:
@@ -68,9 +72,7 @@ class ListPrices:
         total = charge.usage.input_tokens
         if provider is None or not charge.models or total is None:
             return None
-        # Some prices change with the hour of the day, none faster.
-        hour = charge.began.replace(minute=0, second=0, microsecond=0)
-        price = self._model_price(provider, charge.models[0], hour)
+        price = self._model(provider, charge, charge.batched)
         plain = _rate(getattr(price, "input_mtok", None), total)
         if plain is None:
             return None
@@ -85,8 +87,25 @@ class ListPrices:
             cache_write_1h=write if write_1h is None else write_1h,
         )
 
-    def _look_up(self, provider: str, model: str, began: datetime.datetime) -> object:
-        result = self._calculated(provider, model, began, {"input_tokens": 0, "output_tokens": 0})
+    def _model(self, provider: str, charge: Charge, batched: bool) -> object:
+        """The prices of what answered; None if they are not known.
+
+        Where the package knows none of batches, it falls back to others, which are twice as high.
+        """
+        # Some prices change with the hour of the day, none faster.
+        hour = charge.began.replace(minute=0, second=0, microsecond=0)
+        plain = self._model_price(provider, charge.models[0], hour, False)
+        if not batched:
+            return plain
+        price = self._model_price(provider, charge.models[0], hour, True)
+        return None if price == plain else price
+
+    def _look_up(
+        self, provider: str, model: str, began: datetime.datetime, batched: bool
+    ) -> object:
+        counts = {"input_tokens": 0, "output_tokens": 0}
+        context = _BATCH if batched else None
+        result = self._calculated(provider, model, began, counts, context)
         return None if result is None else result.model_price
 
     def _calculated(

@@ -60,20 +60,25 @@ class OwnPrices:
         The dollars are None where a section holds but the tokens are not known.
         """
         entry = self._find(charge)
-        return None if entry is None else (_cost(entry.prices, charge), entry.snapshot)
+        if entry is None:
+            return None
+        cost, share = _cost(entry.prices, charge), _share(entry.prices, charge)
+        return (None if cost is None or share is None else cost * share, entry.snapshot)
 
     def rates(self, charge: Charge) -> Rates | None:
         """What a million tokens of input cost, by kind; None if no section holds."""
         entry = self._find(charge)
         if entry is None:
             return None
-        prices = entry.prices
+        prices, share = entry.prices, _share(entry.prices, charge)
+        if share is None:
+            return None
         write = _or(prices.cache_write, prices.input)
         return Rates(
-            input=prices.input,
-            cache_read=_or(prices.cache_read, prices.input),
-            cache_write=write,
-            cache_write_1h=_or(prices.cache_write_1h, write),
+            input=prices.input * share,
+            cache_read=_or(prices.cache_read, prices.input) * share,
+            cache_write=write * share,
+            cache_write_1h=_or(prices.cache_write_1h, write) * share,
         )
 
     def _find(self, charge: Charge) -> _Entry | None:
@@ -89,6 +94,11 @@ class OwnPrices:
 
 def _is_for(prices: Prices, upstream: str) -> bool:
     return not prices.upstreams or upstream in prices.upstreams
+
+
+def _share(prices: Prices, charge: Charge) -> Decimal | None:
+    """What part of these prices holds; None if that is not known."""
+    return prices.batch if charge.batched else Decimal(1)
 
 
 def _cost(prices: Prices, charge: Charge) -> Decimal | None:

@@ -41,7 +41,7 @@ CHAT = for_request(Family.OPENAI, b"/v1/chat/completions")
         (Family.ANTHROPIC, b"/v1/messages", "anthropic"),
         (Family.ANTHROPIC, b"/v1/messages?beta=true", "anthropic"),
         (Family.ANTHROPIC, b"/v1/messages/count_tokens?beta=true", "anthropic_count_tokens"),
-        (Family.ANTHROPIC, b"/v1/messages/batches", "generic"),
+        (Family.ANTHROPIC, b"/v1/messages/batches", "anthropic_batches"),
         (Family.ANTHROPIC, b"/v1/chat/completions", "generic"),
         (Family.GENERIC, b"/v1/chat/completions", "openai_chat"),
         (Family.GENERIC, b"/anything/messages", "anthropic"),
@@ -78,7 +78,7 @@ def test_family_and_end_of_the_path_name_the_dialect(
 ) -> None:
     dialect = for_request(family, path)
     assert dialect.name == name
-    assert dialect.inspects == (name != "generic")
+    assert dialect.inspects == (name not in ("generic", "anthropic_batches"))
 
 
 @pytest.mark.parametrize(

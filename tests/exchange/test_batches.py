@@ -7,10 +7,11 @@ import zlib
 from dataclasses import replace
 
 import pytest
+from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
 
 from gateway.config.model import Family
-from gateway.exchange.results import HIGH, LOOK, PATIENCE, SLICE, UNDER_WAY, ResultRows
+from gateway.exchange.results import HIGH, LOOK, PATIENCE, SLICE, UNDER_WAY
 from gateway.record import Outcome, Record, Usage, UsageSource, derived_id
 from tests.dialects.test_batches import BODY, KNOWN, line
 from tests.world import UPSTREAM, World
@@ -71,10 +72,16 @@ def rows_of(world: World) -> tuple[list[Record], list[Record]]:
     return fetches, results
 
 
-def turn(world: World) -> None:
-    """Make the calls that are due, as a turn of a reactor does: those that they ask for wait."""
+def due(world: World) -> list[DelayedCall]:
+    """What a turn of a reactor would call now."""
     now = world.clock.seconds()
-    for call in [call for call in world.clock.calls if call.getTime() <= now]:
+    calls = [call for call in world.clock.calls if isinstance(call, DelayedCall)]
+    return [call for call in calls if call.getTime() <= now]
+
+
+def turn(world: World) -> None:
+    """Call what is due, as a turn of a reactor does: what is asked for meanwhile waits."""
+    for call in due(world):
         world.clock.calls.remove(call)
         call.called = 1
         call.func(*call.args, **call.kw)
@@ -82,9 +89,7 @@ def turn(world: World) -> None:
 
 def quiet(world: World) -> bool:
     """Nothing is left to be done for results."""
-    calls = [getattr(call.func, "__self__", None) for call in world.clock.getDelayedCalls()]
-    left = [who for who in calls if isinstance(who, ResultRows)]
-    return not (world.services.results or world.services.running or left)
+    return not (world.services.results or world.services.running or due(world))
 
 
 def lines(count: int, first: int = 0) -> bytes:

@@ -128,6 +128,27 @@ def test_a_batch_costs_half() -> None:
     assert listed(ANTHROPIC).price(charge, batch) == 3
 
 
+def test_a_result_of_a_batch_costs_half_also_where_its_usage_does_not_say_so() -> None:
+    """A12: and what caches saved is half as much, too."""
+    usage = Usage(1_000_000, output_tokens=1_000_000)
+    charge = a_charge("claude-haiku-4-5", usage, dialect="anthropic_batch")
+    assert listed(ANTHROPIC).price(charge, extras(None)) == 3
+    rates = listed(ANTHROPIC).rates(charge)
+    assert rates is not None
+    assert (rates.input, rates.cache_read) == (Decimal("0.5"), Decimal("0.05"))
+
+
+def test_a_batch_whose_price_the_package_does_not_know_has_no_cost() -> None:
+    """A12: it is not given the price of other requests, which is twice as much."""
+    usage = Usage(1_000_000, output_tokens=0)
+    charge = a_charge("claude-3-haiku-20240307", usage, dialect="anthropic_batch")
+    assert listed(ANTHROPIC).price(charge, extras(None)) is None
+    assert listed(ANTHROPIC).rates(charge) is None
+    one = a_charge("claude-3-haiku-20240307", usage)
+    assert listed(ANTHROPIC).price(one, extras('{"service_tier":"batch"}')) is None
+    assert listed(ANTHROPIC).price(one, extras(None)) == Decimal("0.25")
+
+
 def test_the_price_is_that_of_the_day_of_the_request() -> None:
     """A12: o3 was 10 dollars in, and is 2 since June 10, 2025."""
     before, after = (

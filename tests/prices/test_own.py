@@ -169,3 +169,17 @@ def test_what_the_cache_saved_is_what_plain_input_would_have_cost_more() -> None
     rates = section.rates(a_charge(usage=usage))
     assert rates is not None
     assert rates.saved(usage) == Decimal("0.54") - Decimal("0.03") - Decimal("0.08")
+
+
+def test_a_result_of_a_batch_costs_the_share_that_the_section_says() -> None:
+    """A12: what the section does not say is unknown, not the price of other requests."""
+    usage = Usage(input_tokens=MILLION, cache_read_tokens=0, output_tokens=MILLION)
+    told, untold = OwnPrices([prices(batch="0.5")]), OwnPrices([prices()])
+    assert cost(told, usage, "anthropic_batch") == 5
+    assert cost(told, usage) == 10
+    assert cost(untold, usage, "anthropic_batch") is None
+    charge = a_charge(usage=usage, dialect="anthropic_batch")
+    rates = told.rates(charge)
+    assert rates is not None
+    assert rates.input == 1
+    assert untold.rates(charge) is None

@@ -30,13 +30,18 @@ class Frame(NamedTuple):
 class FrameReader:
     """Cuts frames, wherever reads split them.  Frames longer than `limit` bytes are passed over.
 
-    What is no event stream (an error as JSON, say) is given up at its first bytes.
+    What is no event stream (an error as JSON, say) is given up at its first bytes.  Of a stream, a
+    frame that its CRC does not prove is passed over, and nothing is read behind a prelude that its
+    CRC does not prove: `problem` tells.
     """
 
-    def __init__(self, limit: int = 65536) -> None:
+    def __init__(self, limit: int = 1 << 20) -> None:
+        """`limit`: a frame of usage is some hundred bytes, but may bring a guardrail's trace."""
+        self.problem: str | None = None  #: the first thing that was wrong with the stream
         self._limit = limit
         self._buffer = bytearray()  # at most `limit` bytes and a read
         self._skip = 0  # bytes of a long frame still to come
+        self._number = 0  # of frames that have begun
         self._broken = False
 
     def feed(self, data: bytes) -> list[Frame]:
@@ -51,9 +56,12 @@ class FrameReader:
         while len(buffer) >= _PRELUDE.size:
             length, headers_length, crc = _PRELUDE.unpack_from(buffer)
             if crc != crc32(buffer[:8]) or length < _PRELUDE_AND_CRC + headers_length:
+                if self._is_stream:
+                    self._note("has a prelude that cannot be true, and nothing behind it was read")
                 self._broken = True
                 buffer.clear()
             elif length > self._limit:
+                self._number += 1
                 self._skip = max(length - len(buffer), 0)
                 del buffer[:length]
             elif length > len(buffer):
@@ -65,7 +73,25 @@ class FrameReader:
                     start = _PRELUDE.size + headers_length
                     headers = _headers(frame[_PRELUDE.size : start])
                     frames.append(Frame(headers, frame[start:-4]))
+                else:
+                    self._note("has a CRC that does not fit it, and was not read")
+                self._number += 1
         return frames
+
+    def end(self) -> None:
+        """The body has ended; so should the last frame have."""
+        if self._skip or (self._buffer and self._is_stream):
+            self._note("has not come to its end")
+
+    @property
+    def _is_stream(self) -> bool:
+        """Whether this is an event stream at all: frames below 16 MiB begin with a zero."""
+        return self._number > 0 or self._buffer[:1] == b"\0"
+
+    def _note(self, what: str) -> None:
+        if self.problem is None:
+            number = self._number - bool(self._skip)
+            self.problem = f"frame {number + 1} of the event stream {what}"
 
 
 def _headers(data: bytes) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from . import anthropic, gemini, ollama, openai_chat, openai_media, openai_responses
+from . import anthropic, bedrock, gemini, ollama, openai_chat, openai_media, openai_responses
 from .dialect import Dialect, Refusal
 
 #: Versions of Gemini's API in a path; one is as good as the other.
@@ -35,6 +35,7 @@ class Endpoints:
         self._anthropic = anthropic.CreateMessage()
         self._gemini = gemini.Generate(streams=False)
         self._ollama = ollama.Chat()
+        self._bedrock = bedrock.Converse(streams=False)
         transcription = openai_media.Transcription()
         #: The path, where ``{}`` stands for a name; the method; the dialect.
         self._table: tuple[tuple[str, str, Dialect], ...] = (
@@ -58,6 +59,10 @@ class Endpoints:
             ("/api/chat", "POST", self._ollama),
             ("/api/generate", "POST", ollama.Generate()),
             ("/api/embed", "POST", ollama.Embed()),
+            ("/model/{}/converse", "POST", self._bedrock),
+            ("/model/{}/converse-stream", "POST", bedrock.Converse(streams=True)),
+            ("/model/{}/invoke", "POST", bedrock.Invoke(streams=False)),
+            ("/model/{}/invoke-with-response-stream", "POST", bedrock.Invoke(streams=True)),
         )
         #: Fields by which clients tell where paths do not.
         self._fields: tuple[tuple[str, Dialect], ...] = (
@@ -96,4 +101,6 @@ class Endpoints:
             return self._ollama
         if path.startswith("/v1beta/"):
             return self._gemini
+        if path.startswith("/model/"):
+            return self._bedrock
         return next((dialect for name, dialect in self._fields if has(name)), self._openai)

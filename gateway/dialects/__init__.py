@@ -61,8 +61,11 @@ _OLLAMA_TABLE: Final[_Table] = (
     (re.compile(rb"/api/embed(dings)?$"), OllamaEmbeddings()),
 )
 _BEDROCK_TABLE: Final[_Table] = (
-    (re.compile(rb"/(converse|invoke)$"), Bedrock(streams=False)),
-    (re.compile(rb"/(converse-stream|invoke-with-response-stream)$"), Bedrock(streams=True)),
+    (re.compile(rb"/model/[^/]+/(converse|invoke)$"), Bedrock(streams=False)),
+    (
+        re.compile(rb"/model/[^/]+/(converse-stream|invoke-with-response-stream)$"),
+        Bedrock(streams=True),
+    ),
 )
 
 #: What a family knows.  ``/messages`` means something else at OpenAI; Google and Ollama offer
@@ -73,7 +76,9 @@ _TABLES: Final[dict[Family, _Table]] = {
     Family.GEMINI: _GEMINI_TABLE + _OPENAI_TABLE,
     Family.OLLAMA: _OLLAMA_TABLE + _OPENAI_TABLE + _ANTHROPIC_TABLE,
     Family.BEDROCK: _BEDROCK_TABLE,
-    Family.GENERIC: _OPENAI_TABLE + _ANTHROPIC_TABLE + _GEMINI_TABLE + _OLLAMA_TABLE,
+    Family.GENERIC: (
+        _OPENAI_TABLE + _ANTHROPIC_TABLE + _GEMINI_TABLE + _OLLAMA_TABLE + _BEDROCK_TABLE
+    ),
 }
 
 #: What the rest of a family's endpoints speak, where errors have not OpenAI's shape.

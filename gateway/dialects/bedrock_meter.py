@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from ..awsstream import Frame, FrameReader
@@ -85,12 +86,16 @@ class BedrockStreamMeter(Meter):
             self._read(frame)
 
     def end(self) -> None:
-        """The body is whole."""
+        """The body is whole as HTTP goes."""
         self.complete = True
+        self._frames.end()
 
     def reading(self) -> Reading:
-        """What has been seen so far."""
-        return _either(self._anthropic.reading(), self._tally.reading())
+        """What has been seen so far, and whether frames were damaged."""
+        reading = _either(self._anthropic.reading(), self._tally.reading())
+        if self._frames.problem is None:
+            return reading
+        return replace(reading, usage_problem=reading.usage_problem or self._frames.problem)
 
     def _read(self, frame: Frame) -> None:
         kind = frame.headers.get(":event-type")

@@ -13,6 +13,8 @@ from .relay import Relay
 
 #: Characters kept of the upstream's own id of the request.
 _ID_LIMIT = 200
+#: Where upstreams tell it: OpenAI, Anthropic, Amazon.
+_REQUEST_IDS = (b"x-request-id", b"request-id", b"x-amzn-requestid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def _stop_reason(reading: Reading, relay: Relay | None, ending: Ending) -> str |
 def _request_id(head: ResponseHead | None) -> str | None:
     if head is None:
         return None
-    value = head.fields.get(b"x-request-id") or head.fields.get(b"request-id")
+    value = next(filter(None, map(head.fields.get, _REQUEST_IDS)), None)
     return None if value is None else value[:_ID_LIMIT].decode("latin-1")
 
 

@@ -70,6 +70,40 @@ def test_a_frame_that_is_damaged_is_passed_over() -> None:
     assert read(bytes(damaged), 50) == READ[1:]
 
 
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (FRAMES, None),
+        (FRAMES[:60] + b"\xff" + FRAMES[61:], "frame 1 of the event stream has a CRC"),
+        (FRAMES + FRAMES[:9] + b"\xff" * 9, "frame 4 of the event stream has a prelude"),
+        (FRAMES[:9] + b"\xff" + FRAMES, "frame 1 of the event stream has a prelude"),
+        (FRAMES[:-1], "frame 3 of the event stream has not come to its end"),
+        (FRAMES + FRAMES[:5], "frame 4 of the event stream has not come to its end"),
+        (frame({}, b"x" * 100)[:-1], "frame 1 of the event stream has not come to its end"),
+        (frame({}, b"x" * 100), None),
+        (b'{"message": "no"}', None),
+        (b"{}", None),
+        (b"", None),
+    ],
+)
+def test_what_is_wrong_with_a_stream_is_told(data: bytes, problem: str | None) -> None:
+    """A10: by the number of its frame, wherever it is split; what is no stream is not wrong."""
+    for size in range(1, len(data) + 2):
+        reader = FrameReader(80)
+        for at in range(0, len(data), size):
+            reader.feed(data[at : at + size])
+        reader.end()
+        assert (reader.problem or "").startswith(problem or "")
+        assert (reader.problem is None) == (problem is None)
+
+
+def test_a_frame_as_long_as_the_limit_is_read() -> None:
+    """A8: and one that is a byte longer is not."""
+    data = frame({}, b"x" * 64)
+    assert len(read(data, 7, limit=len(data))) == 1
+    assert not read(data, 7, limit=len(data) - 1)
+
+
 @pytest.mark.parametrize("data", [b'{"message": "no"}', b"\x00" * 40, FRAMES[1:]])
 def test_what_is_no_event_stream_is_given_up(data: bytes) -> None:
     """A8: nothing that comes later is read."""

@@ -54,7 +54,7 @@ class _Request(_CountRequest, kw_only=True):
     thinking: _Thinking | None = None
 
 
-class _Anthropic(Dialect):
+class Anthropic(Dialect):
     """The part that is the same everywhere."""
 
     request_id_header: ClassVar[str | None] = "request-id"
@@ -89,7 +89,7 @@ class _Anthropic(Dialect):
         return {"data": data, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}
 
 
-class CreateMessage(_Anthropic):
+class CreateMessage(Anthropic):
     """``POST /v1/messages``."""
 
     def read(self, asked: Asked) -> Prompt:
@@ -128,7 +128,7 @@ class CreateMessage(_Anthropic):
         return json_body(_message(answer, content, _reason(answer), _output(answer)))
 
 
-class CountTokens(_Anthropic):
+class CountTokens(Anthropic):
     """``POST /v1/messages/count_tokens``."""
 
     def read(self, asked: Asked) -> Prompt:

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from . import anthropic, bedrock, gemini, ollama, openai_chat, openai_media, openai_responses
+from . import (
+    anthropic,
+    anthropic_batch,
+    bedrock,
+    gemini,
+    ollama,
+    openai_chat,
+    openai_media,
+    openai_responses,
+)
 from .dialect import Dialect, Refusal
 
 #: Versions of Gemini's API in a path; one is as good as the other.
@@ -51,6 +60,7 @@ class Endpoints:
             ("/v1/audio/speech", "POST", openai_media.Speech()),
             ("/v1/messages", "POST", self._anthropic),
             ("/v1/messages/count_tokens", "POST", anthropic.CountTokens()),
+            *anthropic_batch.endpoints(),
             ("/v1beta/models/{}:generateContent", "POST", self._gemini),
             ("/v1beta/models/{}:streamGenerateContent", "POST", gemini.Generate(streams=True)),
             ("/v1beta/models/{}:countTokens", "POST", gemini.CountTokens()),

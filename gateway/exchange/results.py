@@ -36,10 +36,11 @@ from .services import Services
 
 _log = Logger(namespace="gateway.exchange")
 
-#: Rows that are made in one turn of the reactor: a millisecond or so.
-SLICE: Final = 8
-#: Rows on their way to the ledger at a time: in the thread that prices them.
-UNDER_WAY: Final = 64
+#: Rows that are made in one turn of the reactor: well under a millisecond.
+SLICE: Final = 4
+#: Rows on their way to the ledger at a time: in the thread that prices them, which competes with
+#: the reactor.  Four times as many were hardly faster, and neighbours waited for them.
+UNDER_WAY: Final = 16
 #: Results that may wait before the upstream is read no more, and those at which it is again.
 HIGH: Final = 512
 LOW: Final = 128

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -14,7 +16,7 @@ from gateway.config.model import Family
 from gateway.exchange.results import HIGH, LOOK, PATIENCE, SLICE, UNDER_WAY
 from gateway.record import Outcome, Record, Usage, UsageSource, derived_id
 from tests.dialects.test_batches import BODY, KNOWN, line
-from tests.world import UPSTREAM, World
+from tests.world import UPSTREAM, World, post
 
 PATH = "/v1/messages/batches/msgbatch_1/results"
 CODED = b"\r\nContent-Encoding: %b"
@@ -284,3 +286,54 @@ def test_an_error_in_place_of_results_has_no_rows() -> None:
     fetch.up.deliver(b"HTTP/1.1 404 No\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
     (own,), results = rows_of(world)
     assert (results, own.error_detail, own.status_sent) == ([], None, 404)
+
+
+@pytest.mark.parametrize(
+    ("coding", "coded", "wanted"),
+    [
+        (b"gzip", gzip.compress, KNOWN),
+        (b"br", bytes, Usage()),
+        (b"gzip, gzip", bytes, Usage()),
+    ],
+)
+def test_a_message_that_comes_compressed_is_metered_all_the_same(
+    coding: bytes, coded: Callable[[bytes], bytes], wanted: Usage
+) -> None:
+    """A8, D7: where the coding is known; the client gets what came."""
+    world = a_world()
+    content = json.loads(line("a"))["result"]["message"]
+    body = coded(json.dumps(content).encode())
+    client = world.client().send(post("/v1/messages", b'{"model":"large-2"}'))
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d%b\r\n\r\n"
+    world.up.deliver(head % (len(body), CODED % coding) + body)
+    assert client.response().body == body
+    assert (world.record.usage, world.record.error_detail) == (wanted, None)
+
+
+def test_an_event_stream_that_comes_compressed_is_not_read() -> None:
+    """D7: its meter wants whole events; nothing is said into it either."""
+    world = a_world()
+    body = gzip.compress(b"event: message_stop\ndata: {}\n\n")
+    client = world.client().send(post("/v1/messages", b'{"stream":true}'))
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d%b\r\n\r\n"
+    world.up.deliver(head % (len(body), CODED % b"gzip") + body)
+    assert client.response().body == body
+    assert (world.record.usage, world.record.error_detail) == (Usage(), None)
+
+
+def test_results_are_read_behind_a_client_that_stalls_only_once_it_reads() -> None:
+    """D5: whatever the rows want meanwhile."""
+    world = a_world()
+    fetch = Fetch(world)
+    body = lines(4000)
+    fetch.client.wire.stalled = True
+    fetch.up.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+    at = 0
+    while fetch.up.reading:
+        fetch.up.deliver(body[at : at + 16384])
+        at += 16384
+    while world.services.results and due(world):
+        turn(world)
+    assert not fetch.up.reading
+    fetch.client.raw()
+    assert fetch.up.reading

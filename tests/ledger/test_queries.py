@@ -195,6 +195,20 @@ def test_what_uses_no_tokens_by_its_nature_lacks_none(write: Write, path: Path) 
     assert (row["requests"], row["unknown_usage"], row["unknown_cost"]) == (6, 2, 2)
 
 
+def test_a_batch_uses_no_tokens_but_each_of_its_results_does(write: Write, path: Path) -> None:
+    """A8: whatever the methods are by which they are made and fetched."""
+    create = a_record(an_intent(dialect="anthropic_batches"), usage=UNKNOWN)
+    fetch = a_record(an_intent(dialect="anthropic_batches", method="GET"), usage=UNKNOWN)
+    known = a_record(an_intent(dialect="anthropic_batch", method="GET"), attempts=None)
+    unknown = replace(known, intent=replace(known.intent, id="other"), usage=UNKNOWN, cost_usd=None)
+    write([create, fetch, known, unknown], [])
+    told = [queries.uses_tokens(r.as_row()) for r in (create, fetch, known, unknown)]
+    assert told == [False, False, True, True]
+    (row,) = usage(path)
+    assert (row["requests"], row["unknown_usage"]) == (4, 1)
+    assert row["input_tokens"] == known.usage.input_tokens
+
+
 def test_usage_since_counts_what_began_then_or_later(write: Write, path: Path) -> None:
     write([], [an_intent(started_at=BEGAN + second) for second in (0, 9.999, 10, 11)])
     (row,) = usage(path, since=BEGAN + 10)

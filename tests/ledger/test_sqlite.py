@@ -180,3 +180,32 @@ async def test_durability_against_power_loss_waits_for_the_disk(
         await ledger.open(an_intent())
         await ledger.stop()
     assert len(rows(path)) == 2
+
+
+async def test_what_was_settled_under_an_id_stays_also_without_an_intent(
+    make_ledger: MakeLedger, path: Path
+) -> None:
+    """A8: so that a result of a batch counts once, also over a restart."""
+    first = a_record(usage=Usage(1, output_tokens=1))
+    for record in (first, replace(first, usage=Usage(2, output_tokens=2))):
+        ledger = make_ledger()
+        ledger.start()
+        ledger.settle(record)
+        ledger.settle(record)
+        await ledger.stop()
+    assert only_row(path)["input_tokens"] == 1
+
+
+async def test_there_is_room_while_a_quarter_of_the_queue_is_not_taken(
+    make_ledger: MakeLedger,
+) -> None:
+    """A6: what no intent has announced leaves most of it to requests."""
+    ledger = make_ledger(queue_limit=8)
+    assert not ledger.has_room()
+    ledger.start()
+    ledger.settle(a_record())
+    assert ledger.has_room()
+    ledger.settle(a_record())
+    assert not ledger.has_room()
+    await ledger.stop()
+    assert not ledger.has_room()

@@ -189,7 +189,6 @@ async def test_what_was_settled_under_an_id_stays_also_without_an_intent(
     first = a_record(usage=Usage(1, output_tokens=1))
     for record in (first, replace(first, usage=Usage(2, output_tokens=2))):
         ledger = make_ledger()
-        ledger.start()
         ledger.settle(record)
         ledger.settle(record)
         await ledger.stop()
@@ -200,7 +199,7 @@ async def test_there_is_room_while_a_quarter_of_the_queue_is_not_taken(
     make_ledger: MakeLedger,
 ) -> None:
     """A6: what no intent has announced leaves most of it to requests."""
-    ledger = make_ledger(queue_limit=8)
+    ledger = make_ledger(queue_limit=8, start=False)
     assert not ledger.has_room()
     ledger.start()
     ledger.settle(a_record())

@@ -156,6 +156,20 @@ def test_a_usage_that_cannot_be_believed_is_told(usage: object, problem: str) ->
     assert reading.usage_problem.endswith(problem)
 
 
+def test_a_stream_that_ends_inside_a_frame_is_told_of() -> None:
+    """A10: as is a frame whose CRC does not fit; what else was read counts."""
+    stop, usage = (
+        event("messageStop", {"stopReason": "end_turn"}),
+        event("metadata", {"usage": USAGE}),
+    )
+    cut = read(STREAMED.body_meter(), [stop + usage[:-1]])
+    assert (cut.stop_reason, cut.usage) == ("end_turn", Usage())
+    assert cut.usage_problem == "frame 2 of the event stream has not come to its end"
+    damaged = read(STREAMED.body_meter(), [stop[:-1] + b"\0" + usage])
+    assert (damaged.stop_reason, damaged.usage) == (None, KNOWN)
+    assert str(damaged.usage_problem).startswith("frame 1 of the event stream has a CRC")
+
+
 @pytest.mark.parametrize("size", [1, 100_000])
 def test_an_answer_of_converse_is_read_as_a_whole(size: int) -> None:
     """A8: of any length."""

@@ -199,6 +199,7 @@ def test_rows_wait_while_others_are_priced() -> None:
     while held:
         held.pop(0).callback(None)
         world.clock.advance(0)
+        assert len(held) <= UNDER_WAY
     fetch.settled()
     assert len(rows_of(world)[1]) == 200
     assert quiet(world)
@@ -321,19 +322,25 @@ def test_an_event_stream_that_comes_compressed_is_not_read() -> None:
     assert (world.record.usage, world.record.error_detail) == (Usage(), None)
 
 
-def test_results_are_read_behind_a_client_that_stalls_only_once_it_reads() -> None:
-    """D5: whatever the rows want meanwhile."""
+@pytest.mark.parametrize("first", ["rows", "client"])
+def test_an_upstream_is_read_on_when_both_the_rows_and_the_client_have_caught_up(
+    first: str,
+) -> None:
+    """D5: whichever does so first."""
     world = a_world()
     fetch = Fetch(world)
-    body = lines(4000)
+    body = lines(2 * HIGH)
     fetch.client.wire.stalled = True
-    fetch.up.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
-    at = 0
-    while fetch.up.reading:
-        fetch.up.deliver(body[at : at + 16384])
-        at += 16384
-    while world.services.results and due(world):
-        turn(world)
+    fetch.up.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(body) + 1))
+    fetch.up.deliver(body)
     assert not fetch.up.reading
-    fetch.client.raw()
+
+    def make_rows() -> None:
+        while world.services.results and due(world):
+            turn(world)
+
+    steps: list[Callable[[], object]] = [make_rows, fetch.client.raw]
+    for step in steps if first == "rows" else reversed(steps):
+        assert not fetch.up.reading
+        step()
     assert fetch.up.reading

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
-from .exchange.exchange import Exchange
+from .exchange.services import Running
 from .front.site import GatewaySite
 
 _log = Logger(namespace="gateway.draining")
@@ -35,14 +35,14 @@ class Drain:
     def __init__(self, sites: Sequence[GatewaySite], clock: IReactorTime) -> None:
         self._sites = sites
         self._clock = clock
-        self._running: Collection[Exchange] = ()
+        self._running: Collection[Running] = ()
         self._hurried = False
 
     def hurry(self) -> None:
         """Wait no longer: the first time, for streams to end; the second, for their last words."""
         self._hurried = True
 
-    async def run(self, running: Collection[Exchange], limit: float) -> None:
+    async def run(self, running: Collection[Running], limit: float) -> None:
         """End everything; streams have `limit` seconds.  The listeners accept no more."""
         self._running = running
         for site in self._sites:
@@ -56,8 +56,8 @@ class Drain:
                 connections=_counted(self._connections(), "connection"),
             )
         await self._wait(limit)
-        for exchange in tuple(running):
-            exchange.drain()
+        for answer in tuple(running):
+            answer.drain()
         for site in self._sites:
             site.refuse_unfinished("the gateway is stopping")
         self._hurried = False

@@ -22,7 +22,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..dialects.base import ResultsMeter, StreamKind
-from ..front.request import Request
 from ..http1 import Framing, ResponseHead
 from ..inspection import Inspection
 from ..match import Match
@@ -41,6 +40,7 @@ from .life import Body as BodyState
 from .life import Circumstances, Ending, Kind, Life, Signal
 from .mask import KeyMask, masked
 from .pressure import Pressure
+from .recipient import Recipient
 from .relay import BodyRelay, Collector, Relay, StreamRelay
 from .results import ResultRows, ResultsRelay
 from .services import Services
@@ -83,7 +83,7 @@ class Exchange:
         match: Match,
         pool: Pool,
         seen: Inspection,
-        request: Request,
+        request: Recipient,
         intent: Intent,
     ) -> None:
         self.intent = intent
@@ -209,8 +209,7 @@ class Exchange:
     def request_written(self) -> None:
         """The request's body is no longer held in memory."""
         self._written = True
-        if self._request.channel is not None:
-            self._request.channel.release_body()
+        self._request.release_body()
 
     def upload_paused(self) -> None:
         """The upstream takes no more of the request's body for now."""
@@ -255,8 +254,8 @@ class Exchange:
         )
         if self._rows is not None:
             self._rows.hold, self._rows.release = self._pressure.hold, self._pressure.release
-        if self._request.channel is not None:
-            self._request.registerProducer(self._pressure, True)  # type: ignore[no-untyped-call]
+        if self._request.present:
+            self._request.registerProducer(self._pressure, True)
         self._deadlines.look()
 
     def _relay_for(
@@ -410,8 +409,8 @@ class Exchange:
             self._rows.finish()
         self._let_go_of_upstream()
         try:
-            if self._pressure is not None and self._request.channel is not None:
-                self._request.unregisterProducer()  # type: ignore[no-untyped-call]
+            if self._pressure is not None and self._request.present:
+                self._request.unregisterProducer()
             take_leave(self._request, self._dialect, self._relay, ending, signal)
         except Exception:
             _log.failure("request {id}: the end could not be told", id=self.intent.id)
@@ -435,6 +434,11 @@ class Exchange:
         limit = self._route.on_disconnect
         how = "to its end" if whole else f"for what came of it within {limit:g} s"
         return Signal(Kind.CLIENT_GONE, detail=f"the upstream's answer was read on, {how}")
+
+    @property
+    def terminal_passed(self) -> bool:
+        """Whether the dialect's terminal event has been passed on."""
+        return self._circumstances().terminal_passed
 
     def _circumstances(self) -> Circumstances:
         if self._relay is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from ..dialects.base import FRESH, Dialect, Trouble
-from ..front.request import Request
 from ..record import ErrorCode
 from .life import Ending, Farewell, Signal
+from .recipient import Recipient
 from .relay import Relay, StreamRelay
 
 #: Seconds after which a refused client may try again; SDKs and agents give up on more than 60.
@@ -15,7 +15,7 @@ RETRY_AFTER: Final = 5
 
 
 def take_leave(
-    request: Request, dialect: Dialect, relay: Relay | None, ending: Ending, signal: Signal
+    request: Recipient, dialect: Dialect, relay: Relay | None, ending: Ending, signal: Signal
 ) -> None:
     """Do towards the client what `ending` says."""
     if ending.farewell is Farewell.END:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..front.request import Request
 from ..hooks.calls import Hooks, Waiting
 from ..hooks.heads import (
     REQUEST_PROTECTED,
@@ -22,13 +21,14 @@ from ..match import Match
 from ..record import ErrorCode, Intent
 from .forward import Pairs
 from .life import Kind, Signal
+from .recipient import Recipient
 from .relay import Outlet
 
 
 class Hooked:
     """See the module's text."""
 
-    def __init__(self, hooks: Hooks, match: Match, request: Request, intent: Intent) -> None:
+    def __init__(self, hooks: Hooks, match: Match, request: Recipient, intent: Intent) -> None:
         forward = match.forward
         protected = REQUEST_PROTECTED | forward.outbound.own_fields
         self._hooks = hooks
@@ -69,7 +69,7 @@ class Hooked:
         headers.close("the response's head has been sent")
         return headers.raw
 
-    def outlet(self, request: Request) -> Outlet:
+    def outlet(self, request: Recipient) -> Outlet:
         """Where a stream goes: past the hook, if it is to see it, and to the client."""
         return Watched(request, self._hooks.watch) if self._watches else request
 
@@ -86,7 +86,7 @@ class Hooked:
 class Watched:
     """A client's stream that a hook watches."""
 
-    def __init__(self, request: Request, watch: Callable[[bytes], None]) -> None:
+    def __init__(self, request: Recipient, watch: Callable[[bytes], None]) -> None:
         self._request = request
         self._watch = watch
 

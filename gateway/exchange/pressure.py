@@ -11,9 +11,9 @@ from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
 from ..front.progress import Progress
-from ..front.request import Request
 from ..upstream.connection import Connection
 from .deadlines import Deadlines, Moments
+from .recipient import Recipient
 
 
 @implementer(IPushProducer)
@@ -22,7 +22,7 @@ class Pressure:
 
     def __init__(
         self,
-        request: Request,
+        request: Recipient,
         connection: Connection,
         moments: Moments,
         deadlines: Deadlines,

@@ -20,13 +20,13 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..dialects.base import Dialect, Meter, Reading, Standing, StreamKind
 from ..dialects.long_events import show
-from ..front.request import Request
 from ..jsonstream import ArrayScanner, LineScanner
 from ..sse import BOM, EventScanner
 from ..usage_injection import without_usage_chunk
 from .deadlines import Moments
 from .life import Body, Circumstances
 from .mask import KeyMask
+from .recipient import Recipient
 
 #: Bytes kept of an answer that cannot be passed on and has to be told in an error event.
 COLLECTED = 64 * 1024
@@ -172,7 +172,7 @@ class BodyRelay:
 
     def __init__(
         self,
-        request: Request,
+        request: Recipient,
         meter: Meter | None,
         moments: Moments,
         clock: IReactorTime,
@@ -238,7 +238,7 @@ class Collector:
     streamed = False  # what has begun is ours
 
     def __init__(
-        self, request: Request, meter: Meter | None, full: Callable[[bytes], None]
+        self, request: Recipient, meter: Meter | None, full: Callable[[bytes], None]
     ) -> None:
         self.size = 0
         self.kept = b""

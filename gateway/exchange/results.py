@@ -26,11 +26,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from ..dialects.base import Meter, Reading, Result, ResultsMeter
-from ..front.request import Request
 from ..record import Intent, Outcome, Phase, Record, Usage, UsageSource, derived_id
 from .completion import completion_chain
 from .deadlines import Moments
 from .mask import KeyMask
+from .recipient import Recipient
 from .relay import BodyRelay
 from .services import Services
 
@@ -189,7 +189,7 @@ class ResultsRelay(BodyRelay):
 
     def __init__(
         self,
-        request: Request,
+        request: Recipient,
         meter: Meter,
         results: ResultsMeter,
         rows: ResultRows,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from .results import ResultRows
 
 
+class Running(Protocol):
+    """Whatever keeps a client's answer under way."""
+
+    def drain(self) -> None:
+        """End now, because the gateway is stopping."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Made once, at start."""
@@ -27,7 +34,7 @@ class Services:
     ledger: Ledger
     links: Sequence[Link]
     redactor: Redactor = field(default_factory=Redactor)
-    running: set[Exchange] = field(default_factory=set)
+    running: set[Running] = field(default_factory=set)
     #: Those of them that read on behind a client that has left.
     reading_on: set[Exchange] = field(default_factory=set)
     hooks: Hooks | None = None  #: the operator's own, if there are any that see requests

@@ -12,11 +12,11 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..config.model import KeepaliveMode, Route
 from ..dialects.base import FRESH, Dialect, Peek
-from ..front.request import Request
 from ..http1.framing import CHUNKED
 from .deadlines import Moments
 from .forward import OWN_STREAM_HEAD
 from .keepalive import Keepalive
+from .recipient import Recipient
 from .relay import Relay, StreamRelay
 
 
@@ -27,7 +27,7 @@ class Voice:
         self,
         route: Route,
         dialect: Dialect,
-        request: Request,
+        request: Recipient,
         moments: Moments,
         clock: IReactorTime,
         beat: Callable[[], None],
@@ -81,4 +81,4 @@ class Voice:
             self._request.start(200, b"OK", OWN_STREAM_HEAD, CHUNKED)
         self.beats += 1
         self._moments.heard = self._clock.seconds()
-        self._request.send(beat)
+        self._request.send_beat(beat)

@@ -160,6 +160,16 @@ class Request(TwistedRequest):
         """Whether the client speaks HTTP/1.1: it understands chunks and interim responses."""
         return self.head.minor == 1
 
+    @property
+    def present(self) -> bool:
+        """Whether the client is there, and its response has not ended."""
+        return self.channel is not None
+
+    def release_body(self) -> None:
+        """The body is no longer held: it does not count among those that are."""
+        if self.channel is not None:
+            self.channel.release_body()
+
     def taken(self) -> int | None:
         """A counter of the bytes that the client has taken; None where nobody can tell."""
         return None if self.channel is None else self.channel.taken()
@@ -201,6 +211,9 @@ class Request(TwistedRequest):
         """Write a piece of the body in the framing of its head."""
         if self.channel is not None and not self._bodiless:
             self.channel.write(chunk(data) if self._chunked_body else data)
+
+    #: Write what is no part of the answer and only shows that somebody is there.
+    send_beat = send
 
     def end(self, *, close: bool = False) -> None:
         """The body is whole.  `close` ends the connection as well, once everything is flushed."""

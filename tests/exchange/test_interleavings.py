@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from gateway.config.model import KeepaliveMode
+from gateway.exchange.exchange import Exchange
 from tests.conftest import LoggedFailures
 from tests.transcripts import CHAT_EVENTS, MESSAGES_EVENTS
 from tests.world import BUFFER, CHAT, LAST, MESSAGES, SSE_HEAD, World, chunked
@@ -142,6 +143,7 @@ class Run:
             up.deliver(b"zz\r\n")
         elif action == "raise" and len(SSE_HEAD) < self.sent < len(self.wire) - len(LAST) - 2:
             (exchange,) = self.world.services.running
+            assert isinstance(exchange, Exchange)
             relay = exchange._relay
             assert relay is not None
             self.raised += 1

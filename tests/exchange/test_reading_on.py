@@ -8,6 +8,7 @@ from unittest import mock
 import pytest
 
 from gateway.config.model import KeepaliveMode
+from gateway.exchange.exchange import Exchange
 from gateway.record import Usage
 from tests.conftest import LoggedFailures
 from tests.matrix.dialects import WAYS
@@ -182,6 +183,7 @@ def test_an_error_of_our_own_during_a_drain_is_told_as_one(
     world.up.deliver(SSE_HEAD + chunked(CHAT_EVENTS[0]))
     client.wire.lose()
     [exchange] = world.services.running
+    assert isinstance(exchange, Exchange)
     with mock.patch.object(exchange._relay, "feed", side_effect=ZeroDivisionError):
         world.up.deliver(chunked(CHAT_EVENTS[1]))
     assert (world.record.outcome, world.record.error) == ("internal_error", "bug")

@@ -9,6 +9,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from .coding import CodingError, TooLarge
+from .dedup import Dedup
 from .dialects.base import BadRequest
 from .exchange.exchange import Exchange
 from .exchange.services import Services
@@ -28,7 +29,12 @@ class ReverseProxy(Resource):
     isLeaf = True
 
     def __init__(
-        self, services: Services, door: Door, pools: Mapping[str, Pool], intents: Intents
+        self,
+        services: Services,
+        door: Door,
+        pools: Mapping[str, Pool],
+        intents: Intents,
+        dedup: Dedup,
     ) -> None:
         """`pools` are by the upstreams' names."""
         super().__init__()  # type: ignore[no-untyped-call]
@@ -36,6 +42,7 @@ class ReverseProxy(Resource):
         self._door = door
         self._pools = pools
         self._intents = intents
+        self._dedup = dedup
 
     def render(self, request: Request) -> int:
         """Open an exchange for a request whose body is there, or on its way."""
@@ -53,6 +60,8 @@ class ReverseProxy(Resource):
             return self._reject(request, 500, "an error in the gateway itself")
         intent = self._intents.of(request, match, seen.peek, size)
         pool = self._pools[match.route.upstream.name]
+        if match.route.dedup and self._dedup.take(request, match, seen, pool, intent):
+            return NOT_DONE_YET
         Exchange(self._services, match, pool, seen, request, intent).start()
         return NOT_DONE_YET
 

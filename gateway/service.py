@@ -37,6 +37,7 @@ from .callers import Callers
 from .config import Config, with_demo
 from .config.advice import advice
 from .config.model import Gateway
+from .dedup import Dedup
 from .demo import demo_site
 from .door import FrontDoor
 from .draining import Drain
@@ -168,7 +169,8 @@ class GatewayService(Service):
             config.gateway.max_streams,
             lambda: self._accepting,
         )
-        proxy = ReverseProxy(services, door, self._pools, intents)
+        dedup = Dedup(services, config.gateway.dedup_memory)
+        proxy = ReverseProxy(services, door, self._pools, intents, dedup)
         budget = BodyBudget(config.gateway.max_buffered)
         limits = _front_limits(config.gateway)
         for description in config.gateway.listen:

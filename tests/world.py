@@ -24,6 +24,7 @@ from zope.interface import implementer
 from gateway.callers import Callers
 from gateway.config.model import Client as ConfiguredClient
 from gateway.config.model import Family, Pattern, Route, Upstream, Url
+from gateway.dedup import Dedup
 from gateway.door import FrontDoor
 from gateway.exchange.forward import Outbound
 from gateway.exchange.services import Services
@@ -356,6 +357,7 @@ class World:
         clients: Sequence[ConfiguredClient] = (),
         hosts: AllowedHosts = ANY_HOST,
         hooks: HookModule | None = None,
+        dedup_memory: int = 1 << 23,
         **route: Any,
     ) -> None:
         self.clock = Clock()
@@ -390,7 +392,9 @@ class World:
             max_streams,
             lambda: self.accepting,
         )
-        self.proxy = ReverseProxy(self.services, self.door, {upstream.name: self.pool}, intents)
+        self.dedup = Dedup(self.services, dedup_memory)
+        pools = {upstream.name: self.pool}
+        self.proxy = ReverseProxy(self.services, self.door, pools, intents, self.dedup)
         self.budget = BodyBudget(budget)
         self.site = GatewaySite(
             self.proxy, self.door, self.clock, self.budget, limits, lambda: 1_700_000_000, hosts

@@ -310,7 +310,7 @@ class Exchange:
 
     def _stream_over(self) -> None:
         """Nothing that counts can follow: wait for the upstream's end, but not for long."""
-        if self._over is None:
+        if self._over is None and self._life.ending is None:
             self._over = self._clock.callLater(LAST_WORDS, self._end_stream)
 
     @guarded
@@ -350,6 +350,8 @@ class Exchange:
     @guarded
     def _client_gone(self, reason: Failure) -> None:
         """The client has left: let go of the upstream, or read on for what the answer costs."""
+        if self._life.ending is not None:
+            return
         limit = self._route.on_disconnect
         asked = self._connection is not None
         if not limit or not self._written or self._circumstances().terminal_passed:

@@ -39,8 +39,7 @@ _SUMMED = (
 )
 #: What only looks something up: models, files, a response that another request has made.
 _METHODS = ("GET", "HEAD", "OPTIONS", "DELETE")
-#: What only counts: the count is the answer.
-#: And what is done with batches, but for their results.
+#: What only counts (the count is the answer), and what is done with batches but for their results.
 _COUNTING = ("anthropic_count_tokens", "gemini_count_tokens", "anthropic_batches")
 #: What was asked for long before it was looked up: a result of a batch.
 _LATE = "anthropic_batch"
@@ -50,8 +49,9 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
-# Whoever was not asked used nothing; of an open row and a killed one nobody knows.
-_SENT = "(attempts IS NULL OR attempts > 0)"
+# Whoever was not asked used nothing; of an open row and a killed one nobody knows, unless it was
+# given another request's answer: that one's row has it all.
+_SENT = f"((answer_of IS NULL OR dialect = '{_LATE}') AND (attempts IS NULL OR attempts > 0))"
 # The same as `uses_tokens`.
 _ASKED = (
     f"((outcome IS NULL OR outcome <> '{Outcome.REJECTED}') AND {_SENT} "
@@ -135,12 +135,14 @@ ALL = Filter()
 def uses_tokens(row: Mapping[str, Value]) -> bool:
     """Whether a request uses tokens by its nature, so that a row without any lacks them.
 
-    Not so what was never sent, what only looks something up, and what only counts.
+    Not so what was never sent, or was given another request's answer, what only looks something
+    up, and what only counts.
     """
     return (
         row["outcome"] != Outcome.REJECTED
         and row["attempts"] != 0
-        and (row["method"] not in _METHODS or row["dialect"] == _LATE)
+        and (row["dialect"] == _LATE or row["method"] not in _METHODS)
+        and (row["dialect"] == _LATE or row["answer_of"] is None)
         and row["dialect"] not in _COUNTING
     )
 

@@ -183,16 +183,17 @@ def test_what_uses_no_tokens_by_its_nature_lacks_none(write: Write, path: Path) 
         a_record(an_intent(dialect="gemini_count_tokens"), usage=UNKNOWN),
         a_record(usage=UNKNOWN, outcome=Outcome.CLIENT_GONE, attempts=0),
         a_record(usage=UNKNOWN, outcome=Outcome.REJECTED),
+        a_record(an_intent(answer_of="x"), usage=UNKNOWN, attempts=None, outcome=Outcome.KILLED),
     ]
     metered = [
         a_record(usage=UNKNOWN, attempts=1),
         a_record(usage=UNKNOWN, attempts=None, outcome=Outcome.KILLED),
     ]
     write([*unmetered, *metered], [])
-    assert [queries.uses_tokens(r.as_row()) for r in unmetered] == [False] * 4
+    assert [queries.uses_tokens(r.as_row()) for r in unmetered] == [False] * 5
     assert [queries.uses_tokens(r.as_row()) for r in metered] == [True] * 2
     (row,) = usage(path)
-    assert (row["requests"], row["unknown_usage"], row["unknown_cost"]) == (6, 2, 2)
+    assert (row["requests"], row["unknown_usage"], row["unknown_cost"]) == (7, 2, 2)
 
 
 def test_a_batch_uses_no_tokens_but_each_of_its_results_does(write: Write, path: Path) -> None:

@@ -217,10 +217,9 @@ class Listener:
 
     # The end.
 
-    def refused(self, failure: Failure) -> None:
-        """The ledger does not take its intent."""
-        why = f"the ledger does not take rows: {failure.getErrorMessage()}"
-        self._part(Parting.NO_LEDGER, why)
+    def refuse(self, parting: Parting, why: str, status: int = 503) -> None:
+        """It is given nothing, but told why."""
+        self._part(parting, why, status)
 
     def cut(self) -> None:
         """What it lacks cannot be held for it: it gets that now, or nothing more.

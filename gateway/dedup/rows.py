@@ -31,6 +31,7 @@ class Parting(Enum):
     BROKE_RULE = "it broke a rule of HTTP"
     DRAINED = "the gateway is stopping"
     NO_LEDGER = "the ledger did not take its intent"
+    HOOK = "an operator's hook refused it"
     BUG = "an error of our own"
 
 
@@ -48,6 +49,7 @@ _MEANINGS: Final = {
     Parting.BROKE_RULE: _Meaning(Outcome.REJECTED, ErrorCode.BAD_REQUEST),
     Parting.DRAINED: _Meaning(Outcome.DRAINED, ErrorCode.OPERATOR, "the gateway is stopping"),
     Parting.NO_LEDGER: _Meaning(Outcome.REJECTED, ErrorCode.LEDGER_UNAVAILABLE),
+    Parting.HOOK: _Meaning(Outcome.REJECTED, ErrorCode.HOOK),
     Parting.BUG: _Meaning(
         Outcome.INTERNAL_ERROR, ErrorCode.BUG, "an error in the gateway itself (see its log)"
     ),

@@ -13,9 +13,12 @@ from dataclasses import replace
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
 
 from ..exchange.completion import completion_chain
 from ..exchange.exchange import Exchange
+from ..exchange.hooked import Hooked
+from ..exchange.life import Signal
 from ..exchange.services import Services
 from ..front.request import Request
 from ..inspection import Inspection
@@ -148,15 +151,22 @@ class Dedup:
         request.body = []
         request.release_body()
 
+        hooks = services.hooks
+        hooked = None if hooks is None else Hooked(hooks, match, request, intent)
+
         def settle(listener: Listener) -> None:
             course = listener.course
             assert course is not None
             row = followers(intent, course, services.wall(), recording.record, replay=replay)
+            if hooked is not None:
+                row = replace(row, tags=hooked.tags())
             row = services.redactor.record(row, match.caller.credentials)
             completion_chain(services.links).callback(row)
 
         def over(listener: Listener) -> None:
             services.running.discard(listener)
+            if hooked is not None:
+                hooked.stop()
             assert listener.course is not None
             if listener.course.parting is Parting.WITH_ALL and recording.record is None:
                 recording.when_settled.append(lambda: settle(listener))
@@ -165,8 +175,22 @@ class Dedup:
 
         listener = self._listener(request, match, recording, over, leads=False)
         services.running.add(listener)
-        written = services.ledger.open(intent)
-        written.addCallbacks(lambda _: listener.begin(), listener.refused)
+
+        def refused(signal: Signal) -> None:
+            text = services.redactor.redact(signal.detail or "", match.caller.credentials)
+            listener.refuse(Parting.HOOK, text, signal.status)
+
+        def unwritten(failure: Failure) -> None:
+            why = f"the ledger does not take rows: {failure.getErrorMessage()}"
+            listener.refuse(Parting.NO_LEDGER, why)
+
+        def begin(_: object) -> None:
+            if hooked is None or listener.course is not None:
+                listener.begin()
+            else:
+                hooked.ask(listener.begin, refused)
+
+        services.ledger.open(intent).addCallbacks(begin, unwritten)
 
     def _listener(
         self,

@@ -1,4 +1,4 @@
-"""An operator's hook and answers in common: every request is shown to it, whoever's answer it gets."""
+"""Hooks and answers in common: every request is shown to them, whoever's answer it gets."""
 
 from __future__ import annotations
 

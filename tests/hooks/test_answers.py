@@ -10,6 +10,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from gateway.config.model import KeepaliveMode
+from gateway.exchange.exchange import Exchange
 from gateway.hooks import NotAllowed, RequestHead, ResponseHead
 from gateway.hooks.loader import HookModule
 from tests.canaries import OWN_KEY
@@ -254,6 +255,7 @@ def test_without_a_module_nothing_stands_in_the_way_of_a_stream() -> None:
     world.client().send(CHAT)
     world.up.deliver(SSE_HEAD)
     [exchange] = world.services.running
+    assert isinstance(exchange, Exchange)
     assert exchange._hooked is None
     assert getattr(exchange._relay, "_request", None) is exchange._request
 

@@ -55,9 +55,9 @@ def build(
     hooks = single.get("hooks", Table("hooks", "", 1))
     named = {table.name: table for table in tables if table.kind == "upstream"}
 
-    check(tables, gateway_table, ledger_table, hooks, report)
-    gateway = _gateway(gateway_table, environ, report)
     keys = environ if secrets else None
+    check(tables, gateway_table, ledger_table, hooks, keys, report)
+    gateway = _gateway(gateway_table, environ, report)
     upstreams = {
         name: upstream
         for name, table in named.items()

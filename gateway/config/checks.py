@@ -7,23 +7,34 @@ one wrong section does not hide the next.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .endpoint import parse_endpoint
+from .certificate import identities
+from .endpoint import file_named, parse_endpoint
 from .model import Postgres
 from .price import AUTO, OFF, provider_ids
-from .problem import Report, nearest
+from .problem import BadValue, Report, nearest
 from .tables import Table
 
 
 def check(
-    tables: Sequence[Table], gateway: Table, ledger: Table, hooks: Table, report: Report
+    tables: Sequence[Table],
+    gateway: Table,
+    ledger: Table,
+    hooks: Table,
+    environ: Mapping[str, str] | None,
+    report: Report,
 ) -> None:
-    """Report everything that is wrong between sections, or between the file and the disk."""
+    """Report everything that is wrong between sections, or between the file and the disk.
+
+    `environ` says where credentials are; without it the keys of listeners are not looked at.
+    """
     upstreams = [table for table in tables if table.kind == "upstream"]
     routes = [table for table in tables if table.kind == "route"]
     _check_gateway(gateway, report)
+    if environ is not None:
+        _check_certificates(gateway, environ, report)
     _check_ledger(ledger, report)
     if (module := hooks["module"]) is not None and (reason := _unreadable(module)):
         what = f"the file cannot be read ({reason}), make it readable or name another"
@@ -50,11 +61,31 @@ def _check_gateway(gateway: Table, report: Report) -> None:
     # os.path, because a Path raises where a folder on the way may not be entered.
     if state_dir is not None and os.path.exists(state_dir) and not os.path.isdir(state_dir):
         gateway.report(report, "state_dir", "this is not a directory, name one")
+
+
+def _check_certificates(gateway: Table, environ: Mapping[str, str], report: Report) -> None:
+    """Each file of a listener by itself, and then what they are together."""
     for text in gateway["listen"]:
-        for path in parse_endpoint(text).files:
-            if reason := _unreadable(path):
+        endpoint = parse_endpoint(text)
+        unreadable = False
+        for value in endpoint.files:
+            try:
+                path = file_named(value, environ)
+                reason = _unreadable(path)
+            except BadValue as error:
+                gateway.report(report, "listen", str(error))
+                unreadable = True
+                continue
+            if reason:
                 what = f"{path} cannot be read ({reason}), make it readable or name another"
                 gateway.report(report, "listen", what)
+                unreadable = True
+        if unreadable:
+            continue
+        try:
+            identities(endpoint, environ)
+        except BadValue as error:
+            gateway.report(report, "listen", str(error))
 
 
 def _check_ledger(ledger: Table, report: Report) -> None:

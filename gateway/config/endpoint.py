@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .problem import BadValue, listed, nearest
+from .secret import credential_file, reference
 
 #: Kind to names of arguments, in the order in which Twisted takes them where no name is given.
 _KINDS = {
@@ -68,9 +70,18 @@ class Endpoint:
         return None if self.kind == "unix" or not self.local else self.arguments["interface"]
 
     @property
-    def files(self) -> tuple[Path, ...]:
-        """The certificates and keys that listening will read."""
-        return tuple(Path(self.arguments[name]) for name in _FILES if name in self.arguments)
+    def files(self) -> tuple[str, ...]:
+        """The certificates and keys that listening will read, as they are written (`file_named`)."""
+        return tuple(self.arguments[name] for name in _FILES if name in self.arguments)
+
+
+def file_named(value: str, environ: Mapping[str, str]) -> Path:
+    """The file that a value names: a path, or ``credential:NAME``.
+
+    Raises `BadValue` where systemd has handed over no credentials.
+    """
+    form, _, name = value.partition(":")
+    return credential_file(name, environ) if form == "credential" else Path(value)
 
 
 def parse_endpoint(text: str) -> Endpoint:
@@ -126,7 +137,9 @@ def _check(kind: str, name: str, value: str) -> None:
         raise BadValue("the mode is not valid, write octal digits such as 660")
     if name == "lockfile" and value not in ("0", "1"):
         raise BadValue("lockfile is not valid, write 0 or 1")
-    if name in ("address", "path", *_FILES) and not value.startswith("/"):
+    if name in _FILES and value.startswith("credential:"):
+        reference(value)
+    elif name in ("address", "path", *_FILES) and not value.startswith("/"):
         raise BadValue(f"{name} is not an absolute path, write one that begins with /")
     if name == "domain" and value not in ("INET", "INET6", "UNIX"):
         raise BadValue("the domain is not valid, write INET, INET6 or UNIX")

@@ -65,19 +65,27 @@ def resolve(ref: Reference, environ: Mapping[str, str]) -> Secret:
     elif ref.form == "file":
         text = _read(Path(ref.name))
     else:
-        folder = environ.get("CREDENTIALS_DIRECTORY")
-        if not folder:
-            raise BadValue(
-                "there are no credentials ($CREDENTIALS_DIRECTORY is not set), "
-                "write LoadCredential= into the systemd unit, or env:NAME or file:/path here"
-            )
-        text = _read(Path(folder) / ref.name)
+        text = _read(credential_file(ref.name, environ, "env:NAME or file:/path"))
     text = text.strip()
     if not text:
         raise BadValue("the secret is empty, put the key there")
     if len(text) > _LONGEST or not _CONTENT.fullmatch(text):
         raise BadValue("the secret is not a single word of visible ASCII, put the key alone there")
     return Secret(f"{ref.form}:{ref.name}", text)
+
+
+def credential_file(name: str, environ: Mapping[str, str], instead: str = "a path") -> Path:
+    """Where systemd put a credential (systemd.exec(5)); `instead` is what else could be written.
+
+    Raises `BadValue`.
+    """
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        raise BadValue(
+            "there are no credentials ($CREDENTIALS_DIRECTORY is not set), "
+            f"write LoadCredential= into the systemd unit, or {instead} here"
+        )
+    return Path(folder) / name
 
 
 def _read(path: Path) -> str:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
+import os
+from collections.abc import Mapping
+
+from .certificate import dates, identities
+from .endpoint import parse_endpoint
 from .model import Config
+from .problem import BadValue
 
 
-def advice(config: Config) -> list[str]:
-    """A sentence for each oddity: what it leads to, and what would be right."""
-    found = []
+def advice(config: Config, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A sentence for each oddity: what it leads to, and what would be right.
+
+    `environ` says where the listeners' credentials are.
+    """
+    found = [*_outdated(config, environ)]
     if config.hooks is None and any(route.hook_events for route in config.routes):
         found.append("hook_events is on, but no hook sees events; name a file in [hooks] module")
     for route in config.routes:
@@ -23,4 +33,19 @@ def advice(config: Config) -> list[str]:
                 f"{base} in its url already, so that its API is asked for {base}{doubled[0]}; "
                 f"leave {base} out of the url"
             )
+    return found
+
+
+def _outdated(config: Config, environ: Mapping[str, str]) -> list[str]:
+    """Certificates whose time has not come or has passed."""
+    now = datetime.datetime.now(datetime.UTC)
+    found = []
+    for text in config.gateway.listen:
+        try:
+            shown = identities(parse_endpoint(text), environ)
+        except BadValue:
+            continue  # a problem, which is told as one
+        for identity in shown:
+            if sentence := dates(identity, now):
+                found.append(f"[gateway] listen = {text}: {sentence}")
     return found

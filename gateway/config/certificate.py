@@ -2,11 +2,11 @@
 
 ``ssl:`` names files: `privateKey`, and, where they are not in the same one, `certKey` with the
 certificate, `extraCertChain` with those between it and an authority (without it: what follows the
-certificate in its file), `dhParameters`.  ``tls:`` names a folder of ``.pem`` files, from which each
-client is shown the certificate for the name that it asks for (RFC 6066, 3).
+certificate in its file), `dhParameters`.  ``tls:`` names a folder of ``.pem`` files, from which
+each client is shown the certificate for the name that it asks for (RFC 6066, 3).
 
-A file may be ``credential:NAME``: what systemd put into ``$CREDENTIALS_DIRECTORY`` (systemd.exec(5),
-LoadCredential=).  Nothing that is reported from here repeats anything of a key.
+A file may be ``credential:NAME``: what systemd put into ``$CREDENTIALS_DIRECTORY`` (LoadCredential=
+of systemd.exec(5)).  Nothing that is reported from here repeats anything of a key.
 
 Called by `checks` and, each time a port is adopted, by `gateway.listening.tls`.
 """
@@ -22,17 +22,23 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
-    load_pem_parameters,
     load_pem_private_key,
 )
-from OpenSSL import SSL, crypto
+from OpenSSL import SSL
 
 from .endpoint import Endpoint, file_named
 from .problem import BadValue
+
+#: What certificates of TLS servers are made for.
+PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey | Ed448PrivateKey
 
 _KEY: Final = re.compile(
     rb"-----BEGIN ((?:[A-Z]+ )?PRIVATE KEY)-----\s.*?-----END \1-----", re.DOTALL
@@ -46,7 +52,7 @@ _CERTIFICATE: Final = re.compile(
 class Identity:
     """A private key, the certificate that belongs to it, and those between it and an authority."""
 
-    key: PrivateKeyTypes = field(repr=False)
+    key: PrivateKey = field(repr=False)
     certificate: x509.Certificate
     chain: tuple[x509.Certificate, ...]
     path: Path  #: the certificate's file
@@ -105,10 +111,10 @@ def load_folder(endpoint: Endpoint) -> tuple[Identity, ...]:
         if mine is None:
             continue
         identity = Identity(mine, certificates[0], tuple(certificates[1:]), path)
-        print_ = certificates[0].public_bytes(Encoding.DER)
+        fingerprint = certificates[0].public_bytes(Encoding.DER)
         # The same certificate may stand in several files, alone and with its chain.
-        if print_ not in found or len(identity.chain) > len(found[print_].chain):
-            found[print_] = _usable(identity)
+        if fingerprint not in found or len(identity.chain) > len(found[fingerprint].chain):
+            found[fingerprint] = _usable(identity)
     if not found:
         raise BadValue(
             f"there is no certificate in {folder} whose private key is there, too, "
@@ -143,8 +149,8 @@ def _usable(identity: Identity) -> Identity:
     """What OpenSSL accepts: it has a view of its own of lengths and algorithms."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     try:
-        context.use_privatekey(crypto.PKey.from_cryptography_key(identity.key))  # type: ignore[arg-type]
-        context.use_certificate(crypto.X509.from_cryptography(identity.certificate))
+        context.use_privatekey(identity.key)
+        context.use_certificate(identity.certificate)
     except (SSL.Error, TypeError, ValueError) as error:
         reasons = error.args[0] if error.args and isinstance(error.args[0], list) else []
         why = ", ".join(str(reason[-1]) for reason in reasons) or "it is of an unknown kind"
@@ -155,17 +161,17 @@ def _usable(identity: Identity) -> Identity:
     return identity
 
 
-def _only_key(path: Path) -> PrivateKeyTypes:
+def _only_key(path: Path) -> PrivateKey:
     key = next(_keys(path, _read(path)), None)
     if key is None:
         raise BadValue(f"{path} holds no private key in PEM format, name one that does")
     return key
 
 
-def _keys(path: Path, data: bytes) -> Iterator[PrivateKeyTypes]:
+def _keys(path: Path, data: bytes) -> Iterator[PrivateKey]:
     for match in _KEY.finditer(data):
         try:
-            yield load_pem_private_key(match[0], password=None)
+            key = load_pem_private_key(match[0], password=None)
         except TypeError:  # says cryptography's documentation
             raise BadValue(
                 f"the private key in {path} is encrypted, and nobody is there to type its "
@@ -176,6 +182,9 @@ def _keys(path: Path, data: bytes) -> Iterator[PrivateKeyTypes]:
             raise BadValue(
                 f"the private key in {path} cannot be read, name one in PEM format"
             ) from None
+        if not isinstance(key, PrivateKey):
+            raise BadValue(f"the private key in {path} is none for TLS, name an ECDSA or RSA key")
+        yield key
 
 
 def _certificates_of(path: Path) -> list[x509.Certificate]:
@@ -189,23 +198,21 @@ def _certificates(path: Path, data: bytes) -> list[x509.Certificate]:
     try:
         return [x509.load_pem_x509_certificate(match[0]) for match in _CERTIFICATE.finditer(data)]
     except ValueError:
-        raise BadValue(
-            f"a certificate in {path} cannot be read, name one in PEM format"
-        ) from None
+        raise BadValue(f"a certificate in {path} cannot be read, name one in PEM format") from None
 
 
 def _check_parameters(path: Path) -> None:
+    _read(path)
     try:
-        load_pem_parameters(_read(path))
-    except (ValueError, UnsupportedAlgorithm):
+        SSL.Context(SSL.TLS_SERVER_METHOD).load_tmp_dh(str(path))
+    except SSL.Error:
         raise BadValue(
             f"{path} holds no Diffie-Hellman parameters in PEM format, leave dhParameters out"
         ) from None
 
 
-def _public(key: object) -> bytes:
-    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
-    return encoded
+def _public(key: PublicKeyTypes) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _read(path: Path) -> bytes:

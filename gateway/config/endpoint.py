@@ -71,7 +71,7 @@ class Endpoint:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The certificates and keys that listening will read, as they are written (`file_named`)."""
+        """The certificates and keys that listening will read, as they are written: `file_named`."""
         return tuple(self.arguments[name] for name in _FILES if name in self.arguments)
 
 
@@ -138,7 +138,11 @@ def _check(kind: str, name: str, value: str) -> None:
     if name == "lockfile" and value not in ("0", "1"):
         raise BadValue("lockfile is not valid, write 0 or 1")
     if name in _FILES and value.startswith("credential:"):
-        reference(value)
+        try:
+            reference(value)
+        except BadValue:
+            right = r"write credential\:NAME"
+            raise BadValue(f"{name} is not the name of a credential, {right}") from None
     elif name in ("address", "path", *_FILES) and not value.startswith("/"):
         raise BadValue(f"{name} is not an absolute path, write one that begins with /")
     if name == "domain" and value not in ("INET", "INET6", "UNIX"):

@@ -3,9 +3,9 @@
 Each port works on a copy of the listener's descriptor; to stop it closes that copy, and neither the
 listener nor another process that shares the socket notices.
 
-TCP ports are the reactor's own (`IReactorSocket.adoptStreamPort`).  With a Unix socket that would
-set its mode to 666, listen with a backlog of 50, and, to stop, shut it down and remove its file: all
-of that belongs to whoever made the socket; hence `_UnixPort`.
+TCP ports are the reactor's own (`IReactorSocket.adoptStreamPort`).  For a Unix socket that would
+set its mode to 666, listen with a backlog of 50, and, to stop, shut it down and remove its file,
+all of which is up to whoever made the socket; hence `_UnixPort`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 from twisted.internet import unix
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.protocol import Factory
 from twisted.internet.tcp import Port, _reservedFD
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -52,6 +53,8 @@ def adopt(
 class _UnixPort(unix.Port):
     """A port on a copy of a listening Unix socket that somebody else made."""
 
+    factory: Factory
+
     def __init__(self, sock: socket.socket, factory: IProtocolFactory, reactor: Any) -> None:
         super().__init__(sock.getsockname(), factory, reactor=reactor)
         self._shared = sock.dup()
@@ -63,9 +66,9 @@ class _UnixPort(unix.Port):
         self.factory.doStart()
         self.connected = True
         self.socket = self._shared
-        self.fileno = self.socket.fileno
+        self.fileno = self.socket.fileno  # type: ignore[method-assign]
         self.numberAccepts = 100
-        self.startReading()
+        self.startReading()  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Failure) -> None:
         """Close the copy; the file stays."""

@@ -62,7 +62,7 @@ class Listener:
 
     @classmethod
     def from_fd(cls, text: str, fd: int) -> Listener:
-        """The listener whose socket this process was given as descriptor `fd`, which it now owns."""
+        """The listener whose socket this process was given as `fd`, which it owns from now on."""
         return cls(text, socket.socket(fileno=fd))
 
     @property

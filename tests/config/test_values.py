@@ -17,7 +17,7 @@ from twisted.internet.testing import MemoryReactor
 
 from gateway.config import KeepaliveMode, Pattern, Url
 from gateway.config import values as v
-from gateway.config.endpoint import parse_endpoint
+from gateway.config.endpoint import file_named, parse_endpoint
 from gateway.config.matching import header_name, patterns, prefix
 from gateway.config.network import hosts, proxies
 from gateway.config.problem import BadValue
@@ -336,7 +336,14 @@ def test_twisted_takes_an_endpoint_as_it_is_understood_here(text: str) -> None:
 
 def test_escapes_in_an_endpoint_are_resolved() -> None:
     endpoint = parse_endpoint(r"ssl:443:privateKey=/a\:b\=c\\d:certKey=/e=f")
-    assert endpoint.files == (Path("/a:b=c\\d"), Path("/e=f"))
+    assert endpoint.files == ("/a:b=c\\d", "/e=f")
+
+
+def test_a_file_of_an_endpoint_may_be_a_credential() -> None:
+    (value,) = parse_endpoint(r"ssl:443:credential\:key.pem").files
+    environ = {"CREDENTIALS_DIRECTORY": "/run/credentials/gateway"}
+    assert file_named(value, environ) == Path("/run/credentials/gateway/key.pem")
+    assert file_named("/etc/key.pem", environ) == Path("/etc/key.pem")
 
 
 @pytest.mark.parametrize(

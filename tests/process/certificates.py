@@ -1,4 +1,4 @@
-"""Certificates for upstreams over TLS: a good one, and each way in which one can be wrong."""
+"""Certificates for servers over TLS: good ones, and each way in which one can be wrong."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 _DAY = datetime.timedelta(days=1)
@@ -28,10 +28,11 @@ class Authority:
         return path
 
 
-def make_authority() -> Authority:
-    """A new authority."""
+def make_authority(above: Authority | None = None) -> Authority:
+    """A new authority, which signed for itself or has been signed for by another."""
     key = ec.generate_private_key(ec.SECP256R1())
-    return Authority(_signed("Test Authority", key, None, None, valid_for=30 * _DAY), key)
+    name = "Test Authority" if above is None else "Test Authority In Between"
+    return Authority(_signed(name, key, above, None, valid_for=30 * _DAY), key)
 
 
 def server_context(
@@ -44,25 +45,39 @@ def server_context(
 
     The certificate began to be valid two days ago; `valid_for` counts from now.
     """
-    key = ec.generate_private_key(ec.SECP256R1())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(write_identity(folder, authority, name, valid_for))
+    return context
+
+
+def write_identity(
+    folder: Path,
+    authority: Authority | None,
+    name: str = "localhost",
+    valid_for: datetime.timedelta = 30 * _DAY,
+    passphrase: bytes | None = None,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None,
+) -> Path:
+    """A new file with the key and the certificate of a server; see `server_context`."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
     certificate = _signed(name, key, authority, name, valid_for)
     path = folder / f"{certificate.serial_number:x}.pem"
     path.write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
+            serialization.BestAvailableEncryption(passphrase)
+            if passphrase
+            else serialization.NoEncryption(),
         )
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context
+    return path
 
 
 def _signed(
     common_name: str,
-    key: ec.EllipticCurvePrivateKey,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
     authority: Authority | None,
     host: str | None,
     valid_for: datetime.timedelta,

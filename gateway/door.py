@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from .callers import Caller, Callers, NotServed
 from .dialects import error_dialect_for_path, for_request
+from .descriptors import Descriptors
 from .dialects.base import Dialect, Peek, Trouble
 from .exchange.completion import completion_chain
 from .exchange.farewell import RETRY_AFTER
@@ -65,8 +66,9 @@ class FrontDoor:
         intents: Intents,
         max_streams: int,
         accepting: Callable[[], bool],
+        descriptors: Descriptors | None = None,
     ) -> None:
-        """`outbound` is by the upstream's name."""
+        """`outbound` is by the upstream's name; without `descriptors` any number of streams fits."""
         self._services = services
         self._router = router
         self._callers = callers
@@ -74,7 +76,8 @@ class FrontDoor:
         self._intents = intents
         self._max_streams = max_streams
         self._accepting = accepting
-        self._admitted: set[Request] = set()
+        self._descriptors = descriptors
+        self.admitted: set[Request] = set()  #: requests that were let in and are not over
 
     def admit(self, request: Request, framing: Framing) -> Admission | Refusal:
         """How the body is read, or what to answer instead."""
@@ -112,9 +115,12 @@ class FrontDoor:
             return self.refuse(request, 403, message)
         if not self._accepting():
             return self.refuse(request, 503, "the gateway is stopping")
-        if len(self._admitted) + len(self._services.reading_on) >= self._max_streams:
+        if len(self.admitted) + len(self._services.reading_on) >= self._max_streams:
             return self.refuse(request, 503, f"{self._max_streams} streams are open already")
-        self._admitted.add(request)
+        if self._descriptors is not None and not self._descriptors.fits_stream():
+            message = f"{self._descriptors.used} connections are open, and no more fit"
+            return self.refuse(request, 503, message)
+        self.admitted.add(request)
         inspected = _is_inspected(request, dialect, framing)
         return Admission(route.max_body, hold=route.inspect_limit if inspected else 0)
 
@@ -180,7 +186,7 @@ class FrontDoor:
 
     def ended(self, request: Request) -> None:
         """The request is over, whichever way."""
-        self._admitted.discard(request)
+        self.admitted.discard(request)
 
     def _record(
         self, request: Request, match: Match, status: int, code: ErrorCode, message: str

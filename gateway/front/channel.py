@@ -72,8 +72,8 @@ class Channel(Answering):
     def connectionMade(self) -> None:
         """A client has connected."""
         super().connectionMade()
-        self.site.open_channels.add(self)
         self._patience.wait_for(Wait.HEAD)
+        self.site.channel_opened(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Parse, or keep for later, what the client sent."""
@@ -104,17 +104,19 @@ class Channel(Answering):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone: tell the request that was running or arriving, once."""
         self._patience.wait_for(Wait.NOTHING)
-        self.site.open_channels.discard(self)
         self._state = State.CLOSING
         self._producer = None
         self._behind.drop()
         request = self._let_go_of_request()
+        self.site.channel_closed(self)
         if request is not None and not request.finished:
             request.connectionLost(reason)
 
     # Parsing.
 
     def _head_received(self, data: bytes) -> bytes:
+        if self in self.site.kept_alive:
+            del self.site.kept_alive[self]
         block = self._head.feed(data)
         if block is None:
             if not self._head_begun and len(self._head):  # not only the forgiven empty line
@@ -131,6 +133,7 @@ class Channel(Answering):
         if not isinstance(verdict, Admission):
             self._send_refusal(verdict, unread=framing.kind is not FramingKind.NONE)
             return b""
+        self.site.eased()
         if framing.kind is FramingKind.NONE:
             self._start_request()
             return rest
@@ -191,10 +194,13 @@ class Channel(Answering):
         if self._state is State.BODY or self._flooding:
             self._linger()
             return
-        if not self.persistent:
+        if not self.persistent or (self._winding_down and not self._behind):
             self.loseConnection()
             return
         self._state = State.HEAD
+        if not self._behind:
+            self.site.kept_alive[self] = None
+            self.site.eased()
         self._patience.wait_for(Wait.REQUEST)
         if self._write_paused:
             self.transport.pauseProducing()  # no further request before this response is taken
@@ -230,6 +236,7 @@ class Channel(Answering):
     def loseConnection(self) -> None:
         """Close once everything is flushed, or the client has had its time to read it."""
         self._state = State.CLOSING
+        self.site.kept_alive.pop(self, None)
         self._patience.wait_for(Wait.FLUSH)
         self.close_when_flushed()
 
@@ -240,10 +247,15 @@ class Channel(Answering):
         self.transport.abortConnection()
 
     def wind_down(self) -> None:
-        """Serve what is running, then close; close at once if nothing is."""
+        """Serve what is running and what was sent behind it, then close; else close at once.
+
+        Where the running request's answer has not begun, it announces the end (RFC 9112, 9.6).
+        Else the client was promised that the connection stays, and may have used it already.
+        """
         self._winding_down = True
-        self.persistent = False
-        if self._state is State.HEAD and not self._head_begun:
+        if self._request is None or self._request.status_sent is None:
+            self.persistent = False
+        if self._state is State.HEAD and not self._head_begun and not self._behind:
             self.loseConnection()
 
     def refuse_unfinished(self, message: str) -> None:

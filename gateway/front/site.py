@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Protocol as TwistedProtocol
@@ -17,6 +18,9 @@ from .budget import BodyBudget
 from .channel import Channel
 from .date import HttpDate
 from .verdict import Door
+
+if TYPE_CHECKING:
+    from ..descriptors import Descriptors
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,12 @@ class GatewaySite(Site):
         limits: FrontLimits | None = None,
         wall: Callable[[], float] = time.time,
         hosts: AllowedHosts = ANY_HOST,
+        descriptors: Descriptors | None = None,
     ) -> None:
-        """`hosts` are those that requests may name; who judges that is the door."""
+        """`hosts` are those that requests may name; who judges that is the door.
+
+        Without `descriptors` nobody counts what connections take.
+        """
         super().__init__(  # type: ignore[no-untyped-call]
             resource, reactor=reactor, parsePOSTFormSubmission=False
         )
@@ -61,10 +69,38 @@ class GatewaySite(Site):
         self.date = HttpDate(wall)
         self.hosts = hosts
         self.open_channels: set[Channel] = set()
+        #: Those that had an answer and wait for their next request, the longest waiting first.
+        self.kept_alive: dict[Channel, None] = {}
+        self._descriptors = descriptors
 
-    def buildProtocol(self, addr: IAddress | None) -> TwistedProtocol:  # type: ignore[override]
-        """A channel for one connection."""
+    def buildProtocol(self, addr: IAddress | None) -> TwistedProtocol | None:  # type: ignore[override]
+        """A channel for one connection, or None, which closes it, if it does not fit."""
+        if self._descriptors is not None and not self._descriptors.fits_connection():
+            return None
         return Channel(self)
+
+    def channel_opened(self, channel: Channel) -> None:
+        """A client has connected."""
+        self.open_channels.add(channel)
+        if self._descriptors is not None:
+            self._descriptors.connection_made()
+
+    def channel_closed(self, channel: Channel) -> None:
+        """Its connection has ended."""
+        self.open_channels.discard(channel)
+        self.kept_alive.pop(channel, None)
+        self.eased()
+
+    def eased(self) -> None:
+        """A connection has come further, so that another may fit."""
+        if self._descriptors is not None and self._descriptors.paused:
+            self._descriptors.eased()
+
+    def close_kept_alive(self) -> None:
+        """Close the connection that has waited longest for a next request."""
+        channel = next(iter(self.kept_alive))
+        del self.kept_alive[channel]
+        channel.loseConnection()
 
     def startFactory(self) -> None:
         """Twisted's access log, and the clock that serves it, are not used."""

@@ -81,6 +81,11 @@ class Pool:
         while self._idle:
             self._idle.pop()[1].abort()
 
+    def close_oldest(self) -> None:
+        """Close the connection that has waited longest, to make room for others."""
+        if self._idle:
+            self._idle.popleft()[1].abort()
+
     def _keep(self, connection: Connection) -> None:
         if len(self._idle) >= self.upstream.pool_size:
             connection.abort()

@@ -13,8 +13,8 @@ from typing import Final
 from twisted.logger import Logger
 
 from .callers import Caller, Callers, NotServed
-from .dialects import error_dialect_for_path, for_request
 from .descriptors import Descriptors
+from .dialects import error_dialect_for_path, for_request
 from .dialects.base import Dialect, Peek, Trouble
 from .exchange.completion import completion_chain
 from .exchange.farewell import RETRY_AFTER

@@ -1,4 +1,4 @@
-"""The end of the listeners' connections when the gateway stops.
+"""The end of the listeners' connections, when the gateway stops or another process takes over.
 
 In this order: connections that wait for a request are closed; what runs or arrives has its time,
 until the client has taken the last byte of the answer; then streams end with an error event,
@@ -7,6 +7,11 @@ open is reset.  A connection is never closed under an answer that its client has
 there would make the answer look whole.
 
 Afterwards no exchange runs and no connection is open, so that no row can follow.
+
+Requests that come meanwhile, on connections that are still open, are judged by the door, which asks
+`Drain.accepting`.  A stop refuses them from its beginning on (503); a drain for a reload serves
+them, because their clients cannot tell that another process would have been right: only when its
+time is over are they refused.
 """
 
 from __future__ import annotations
@@ -37,6 +42,7 @@ class Drain:
         self._clock = clock
         self._running: Collection[Running] = ()
         self._hurried = False
+        self.accepting = True  #: whether new requests are served; whoever stops sets it False
 
     def hurry(self) -> None:
         """Wait no longer: the first time, for streams to end; the second, for their last words."""
@@ -56,6 +62,7 @@ class Drain:
                 connections=_counted(self._connections(), "connection"),
             )
         await self._wait(limit)
+        self.accepting = False
         for answer in tuple(running):
             answer.drain()
         for site in self._sites:

@@ -10,11 +10,11 @@ wait in pools:
 
 - a stream takes a second descriptor, so one more is admitted while C + S + R + I < room; it is
   answered 503 otherwise;
-- a connection that has no stream and does not wait for a next request is one whose request is still
-  to be judged.  A quarter of the room at most is for these, so that a burst of connections cannot
-  take what the streams need that it brings;
-- shortly before the room is full, upstream connections that wait, then clients' kept-alive ones, are
-  closed, one for each newcomer.
+- a connection that has no stream and does not wait for a next request is one whose request is
+  still to be judged.  A quarter of the room at most is for these, so that a burst of connections
+  cannot take what the streams need that it brings;
+- shortly before the room is full, upstream connections that wait, then clients' kept-alive ones,
+  are closed, one for each newcomer.
 
 While no further connection fits, ports are not read.  Whoever shares the socket (another worker)
 takes the connection then, and a burst waits in the kernel's queue for as long as it takes to refuse
@@ -123,14 +123,15 @@ class Descriptors:
         return True
 
     def connection_made(self) -> None:
-        """A client's connection has been counted: accept no more if it was the last that fits."""
+        """A client's connection has been counted."""
         self._make_room()
+        self.look()
+
+    def look(self) -> None:
+        """Accept no more if nothing fits, and again if it does; called when a count has changed."""
         if self._full():
             self._pause()
-
-    def eased(self) -> None:
-        """There may be room again; called when a connection or a request has ended or began."""
-        if self.paused and not self._full():
+        elif self.paused:
             self.paused = False
             for port in self._ports:
                 port.resumeProducing()

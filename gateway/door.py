@@ -68,7 +68,7 @@ class FrontDoor:
         accepting: Callable[[], bool],
         descriptors: Descriptors | None = None,
     ) -> None:
-        """`outbound` is by the upstream's name; without `descriptors` any number of streams fits."""
+        """`outbound` is by the upstream's name; without `descriptors` any number fits."""
         self._services = services
         self._router = router
         self._callers = callers

@@ -106,6 +106,8 @@ class GatewayService(Service):
         self._reactor.callWhenRunning(self._running)
 
     def _give_up(self, why: str) -> NoReturn:
+        for listener in self._listeners:
+            listener.close()
         _log.critical("cannot start: {why}", why=why)
         sys.exit(1)
 
@@ -165,7 +167,7 @@ class GatewayService(Service):
     # Stop.
 
     def hurry(self) -> None:
-        """Wait no longer for streams: the first time; the second, not for their last words either."""
+        """Wait no longer: the first time, for streams; the second, for their last words."""
         self._drain.hurry()
         if self.assembly is not None and self.assembly.hooks is not None:
             self.assembly.hooks.hurry()

@@ -1,4 +1,4 @@
-"""What the signals of a process that serves alone do: the second one of a kind hurries the first."""
+"""What signals do to a process that serves alone: each one after the first hurries its end."""
 
 from __future__ import annotations
 

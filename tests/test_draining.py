@@ -15,12 +15,12 @@ LIMIT = 60.0
 
 
 class Stop:
-    """A gateway that has been told to stop."""
+    """A gateway that has been told to stop, or, for a `reload`, to let another take over."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, reload: bool = False) -> None:
         self.clock = world.clock
         self.drain = Drain([world.site], world.clock)
-        world.accepting = False
+        world.accepting = reload
         running = self.drain.run(world.services.running, LIMIT)
         self.done: Deferred[None] = Deferred.fromCoroutine(running)
 
@@ -166,3 +166,81 @@ def test_a_third_signal_skips_the_last_moment_too(world: World) -> None:
     stop.drain.hurry()
     assert stop.after(0.2).over
     assert client.wire.aborted
+
+
+# Another process takes over.
+
+
+@pytest.mark.parametrize("sent", [CHAT[:20], CHAT[:-1]])
+def test_a_request_that_was_arriving_at_a_reload_is_served(world: World, sent: bytes) -> None:
+    """O3: with Connection: close, after which the client comes to the new process."""
+    client = world.client().send(sent)
+    stop = Stop(world, reload=True).after(5)
+    client.send(CHAT[len(sent) :])
+    world.up.deliver(SSE_HEAD + chunked(*CHAT_EVENTS) + LAST)
+    assert client.response().body == b"".join(CHAT_EVENTS)
+    assert client.response().get(b"connection") == b"close"
+    assert world.record.outcome == "finished"
+    assert stop.after(1).over
+    assert client.wire.lost
+
+
+def test_at_a_reload_an_answer_that_has_not_begun_announces_the_end(world: World) -> None:
+    """O3: RFC 9112, 9.6."""
+    client = world.client().send(CHAT)
+    stop = Stop(world, reload=True).after(1)
+    world.up.deliver(SSE_HEAD + chunked(*CHAT_EVENTS) + LAST)
+    assert client.response().get(b"connection") == b"close"
+    assert stop.after(1).over
+    assert client.wire.lost
+    assert not client.wire.aborted
+
+
+@pytest.mark.parametrize(("reload", "status"), [(True, 200), (False, 503)])
+def test_what_was_sent_behind_a_promise_to_stay_is_answered(
+    world: World, reload: bool, status: int
+) -> None:
+    """O3, O4: the running answer had not announced an end; the one behind it does."""
+    client = stream_begun(world)
+    stop = Stop(world, reload=reload)
+    client.send(CHAT_WHOLE)
+    world.up.deliver(chunked(*CHAT_EVENTS[1:]) + LAST)
+    stop.after(0.1)
+    if reload:
+        world.up.deliver(OK)
+    first, second = client.responses("POST", "POST")
+    assert first.whole
+    assert first.get(b"connection") is None
+    assert second.status == status
+    assert second.get(b"connection") == b"close"
+    assert stop.after(3).over
+    assert client.wire.lost
+    assert not client.wire.aborted
+
+
+def test_connections_that_wait_are_closed_at_a_reload(world: World) -> None:
+    """O3"""
+    client = world.client().send(CHAT_WHOLE)
+    world.up.deliver(OK)
+    assert Stop(world, reload=True).after(0.1).over
+    assert client.wire.lost
+    assert not client.wire.aborted
+
+
+def test_a_stream_that_goes_on_beyond_a_reload_s_limit_is_told(world: World) -> None:
+    """O3: as at a stop."""
+    client = stream_begun(world)
+    stop = Stop(world, reload=True).after(LIMIT + 1)
+    assert client.response().whole
+    assert world.record.outcome == "drained"
+    assert stop.after(LAST_WORDS + 1).over
+
+
+def test_after_a_reload_s_limit_requests_are_refused(world: World) -> None:
+    """O3"""
+    stream_begun(world)
+    stop = Stop(world, reload=True).after(LIMIT - 1)
+    assert stop.drain.accepting
+    stop.after(2)
+    assert not stop.drain.accepting
+    stop.after(LAST_WORDS)

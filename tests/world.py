@@ -25,6 +25,7 @@ from gateway.callers import Callers
 from gateway.config.model import Client as ConfiguredClient
 from gateway.config.model import Family, Pattern, Route, Upstream, Url
 from gateway.dedup import Dedup
+from gateway.descriptors import Descriptors
 from gateway.door import FrontDoor
 from gateway.exchange.forward import Outbound
 from gateway.exchange.services import Services
@@ -205,6 +206,19 @@ class MemoryEndpoint:
         return result
 
 
+class MemoryPort:
+    """A listening port that knows whether it is read."""
+
+    def __init__(self) -> None:
+        self.reading = True
+
+    def pauseProducing(self) -> None:
+        self.reading = False
+
+    def resumeProducing(self) -> None:
+        self.reading = True
+
+
 class MemoryLedger:
     """Keeps intents and records; `hold` makes it slow, `refuse` makes it fail."""
 
@@ -358,6 +372,7 @@ class World:
         hosts: AllowedHosts = ANY_HOST,
         hooks: HookModule | None = None,
         dedup_memory: int = 1 << 23,
+        files: int | None = None,
         **route: Any,
     ) -> None:
         self.clock = Clock()
@@ -383,6 +398,7 @@ class World:
         callers = Callers(clients, (), b"k" * 32, b"p" * 32)
         outbound = Outbound(upstream, callers.pseudonym, clients_configured=callers.configured)
         intents = Intents("test", self.services.wall, self.services.redactor)
+        self.descriptors = None if files is None else Descriptors(files)
         self.door = FrontDoor(
             self.services,
             Router([self.route]),
@@ -391,14 +407,31 @@ class World:
             intents,
             max_streams,
             lambda: self.accepting,
+            self.descriptors,
         )
         self.dedup = Dedup(self.services, dedup_memory)
         pools = {upstream.name: self.pool}
         self.proxy = ReverseProxy(self.services, self.door, pools, intents, self.dedup)
         self.budget = BodyBudget(budget)
         self.site = GatewaySite(
-            self.proxy, self.door, self.clock, self.budget, limits, lambda: 1_700_000_000, hosts
+            self.proxy,
+            self.door,
+            self.clock,
+            self.budget,
+            limits,
+            lambda: 1_700_000_000,
+            hosts,
+            self.descriptors,
         )
+        self.port = MemoryPort()
+        if self.descriptors is not None:
+            self.descriptors.watch(
+                [self.site],
+                [self.pool],
+                [self.port],
+                self.door.admitted,
+                self.services.reading_on,
+            )
 
     def client(self) -> Client:
         return Client(self)

@@ -182,6 +182,8 @@ class Gateway:
     #: In lower case, IPv6 addresses in brackets; None: what is right for each listener.
     allowed_hosts: tuple[str, ...] | None = None
     drain_timeout: float = 600.0
+    workers: int = 0  #: how many processes serve besides this one; 0: this one itself
+    max_draining: int = 4  #: generations of workers
     demo: bool = False
     max_streams: int = 10_000
     max_buffered: int = 256 * 1024 * 1024

@@ -44,6 +44,19 @@ GATEWAY: Mapping[str, Key] = {
         "How long running streams may go on after a stop is asked for. off: not at all.",
         default="10m",
     ),
+    "workers": Key(
+        values.workers,
+        "How many processes serve: auto (one for each core) or a number up to 256. With them the "
+        "configuration can be reloaded, and the gateway upgraded, while streams go on. 0: one "
+        "process, which cannot.",
+        default="0",
+    ),
+    "max_draining": Key(
+        values.integer(1, 64),
+        "How many generations of workers that have been replaced may have streams left; a further "
+        "reload waits until one of them has ended.",
+        default="4",
+    ),
     "demo": Key(
         values.switch,
         "Serve a simulated provider under /demo, to see a stream without a key.",

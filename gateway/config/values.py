@@ -7,6 +7,7 @@ another word for ``off`` wherever ``off`` has a meaning.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from enum import StrEnum
@@ -23,6 +24,9 @@ _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_00
 _PART = re.compile(r"(?P<number>[0-9]{1,12}(?:\.[0-9]{1,12})?)\s*(?P<unit>[A-Za-z]*)\s*")
 
 _BYTES = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+#: More processes than this are hardly ever meant.
+MOST_WORKERS = 256
+
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _SIZE = re.compile(rf"(?P<number>{_NUMBER.pattern})(?P<unit>[A-Za-z]*)")
 
@@ -115,6 +119,15 @@ def size_or_off(low: str, high: str) -> Callable[[str], int]:
         return 0 if is_off(text) else ranged(text)
 
     return parse
+
+
+def workers(text: str) -> int:
+    """A number of processes; ``auto`` is one for each core that this one may use."""
+    if text == "auto":
+        return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    if not is_off(text) and not _NUMBER.fullmatch(text):
+        raise BadValue(f"{shown(text)} is not a number of processes, write auto or 0 to 256")
+    return 0 if is_off(text) else integer(0, MOST_WORKERS)(text)
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:

@@ -133,7 +133,7 @@ class Channel(Answering):
         if not isinstance(verdict, Admission):
             self._send_refusal(verdict, unread=framing.kind is not FramingKind.NONE)
             return b""
-        self.site.eased()
+        self.site.channel_advanced()
         if framing.kind is FramingKind.NONE:
             self._start_request()
             return rest
@@ -200,7 +200,7 @@ class Channel(Answering):
         self._state = State.HEAD
         if not self._behind:
             self.site.kept_alive[self] = None
-            self.site.eased()
+            self.site.channel_advanced()
         self._patience.wait_for(Wait.REQUEST)
         if self._write_paused:
             self.transport.pauseProducing()  # no further request before this response is taken

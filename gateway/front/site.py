@@ -89,12 +89,12 @@ class GatewaySite(Site):
         """Its connection has ended."""
         self.open_channels.discard(channel)
         self.kept_alive.pop(channel, None)
-        self.eased()
+        self.channel_advanced()
 
-    def eased(self) -> None:
-        """A connection has come further, so that another may fit."""
-        if self._descriptors is not None and self._descriptors.paused:
-            self._descriptors.eased()
+    def channel_advanced(self) -> None:
+        """A connection has begun or ended a request: another one may fit now, or none any more."""
+        if self._descriptors is not None:
+            self._descriptors.look()
 
     def close_kept_alive(self) -> None:
         """Close the connection that has waited longest for a next request."""

@@ -47,6 +47,8 @@ listen =
     unix:/run/gateway/socket
 state_dir = /srv/state
 drain_timeout = off
+workers = 2
+max_draining = 3
 demo = on
 max_streams = 5
 max_buffered = 1MiB
@@ -85,6 +87,8 @@ upstream = own
         listen=("tcp:8080:interface=127.0.0.1", "unix:/run/gateway/socket"),
         state_dir=Path("/srv/state"),
         drain_timeout=0.0,
+        workers=2,
+        max_draining=3,
         demo=True,
         max_streams=5,
         max_buffered=1024**2,

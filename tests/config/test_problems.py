@@ -272,6 +272,9 @@ def test_a_policy_out_of_range_is_refused(
     ("section", "key", "value"),
     [
         ("gateway", "drain_timeout", "25h"),
+        ("gateway", "workers", "257"),
+        ("gateway", "max_draining", "0"),
+        ("gateway", "max_draining", "65"),
         ("gateway", "max_streams", "0"),
         ("gateway", "max_streams", "1000001"),
         ("gateway", "max_buffered", "1KiB"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from fractions import Fraction
 from ipaddress import ip_network
@@ -332,6 +333,20 @@ def test_twisted_takes_an_endpoint_as_it_is_understood_here(text: str) -> None:
         ((port, _, backlog, interface),) = reactor.tcpServers
         assert (port, interface) == (int(arguments["port"]), arguments["interface"])
         assert backlog == int(arguments["backlog"])
+
+
+@pytest.mark.parametrize(("text", "count"), [("0", 0), ("off", 0), ("3", 3)])
+def test_workers_are_a_number(text: str, count: int) -> None:
+    assert v.workers(text) == count
+
+
+def test_as_many_workers_as_cores_may_be_asked_for() -> None:
+    assert v.workers("auto") == len(os.sched_getaffinity(0))
+
+
+def test_what_is_no_number_of_workers_is_refused() -> None:
+    with pytest.raises(BadValue, match="write auto or 0 to 256"):
+        v.workers("many")
 
 
 def test_escapes_in_an_endpoint_are_resolved() -> None:

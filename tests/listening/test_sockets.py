@@ -210,16 +210,23 @@ def test_a_socket_that_systemd_does_not_have_is_said_so(
 ) -> None:
     """O7"""
     server, deaf = socket.create_server(("127.0.0.1", 0)), socket.socket()
-    with server, deaf, handed_over(monkeypatch, server, deaf):
-        with pytest.raises(ListenError) as caught:
-            open_listener(f"systemd:{text}", environ(2, names))
+    with (
+        server,
+        deaf,
+        handed_over(monkeypatch, server, deaf),
+        pytest.raises(ListenError) as caught,
+    ):
+        open_listener(f"systemd:{text}", environ(2, names))
     assert what in str(caught.value)
 
 
 def test_a_socket_for_datagrams_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket(type=socket.SOCK_DGRAM) as sock, handed_over(monkeypatch, sock):
-        with pytest.raises(ListenError, match="not one for streams; write ListenStream="):
-            open_listener("systemd:domain=INET:index=0", environ(1))
+    with (
+        socket.socket(type=socket.SOCK_DGRAM) as sock,
+        handed_over(monkeypatch, sock),
+        pytest.raises(ListenError, match="not one for streams; write ListenStream="),
+    ):
+        open_listener("systemd:domain=INET:index=0", environ(1))
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,9 @@ class GatewayProcess:
         sections: str = "",
         options: str = "",
         environ: Mapping[str, str] | None = None,
+        files: int | None = None,
     ) -> None:
+        """`files` is how many descriptors it may have open; None: as many as this process."""
         self.folder = folder
         self.state = folder / "state"
         self.config = folder / "gateway.ini"
@@ -130,6 +132,7 @@ class GatewayProcess:
             f"state_dir = {self.state}\n{options}\n{sections}\n"
         )
         self._environ = environment(folder, environ)
+        self._files = files
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self._since = ""
@@ -139,9 +142,10 @@ class GatewayProcess:
     def start(self) -> GatewayProcess:
         """Start the process, also anew after an end, without waiting for anything."""
         assert self._process is None or self._process.poll() is not None, "it runs already"
+        config = str(self.config)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                (*_TWISTD, "-n", "--pidfile=", "gateway", "--config", str(self.config)),
+                (*self._limits, *_TWISTD, "-n", "--pidfile=", "gateway", "--config", config),
                 cwd=self.folder,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
@@ -149,6 +153,13 @@ class GatewayProcess:
                 stderr=log,
             )
         return self
+
+    @property
+    def _limits(self) -> tuple[str, ...]:
+        """What goes in front of the command: a shell sets limits and is replaced by it."""
+        if self._files is None:
+            return ()
+        return ("sh", "-c", f'ulimit -n {self._files} && exec "$@"', "sh")
 
     def wait_until_it_answers(self) -> GatewayProcess:
         """Wait for an answer over HTTP, not only for the port: only then does the reactor run."""
@@ -229,6 +240,16 @@ class GatewayProcess:
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
         line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) * 1024
+
+    def descriptors(self) -> int:
+        """How many descriptors it has open."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def cpu(self) -> float:
+        """Seconds of CPU that it has taken."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii")
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def open_files(self) -> list[str]:
         """The files that it holds open, deleted ones too, but no sockets, pipes or devices."""

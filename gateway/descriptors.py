@@ -11,8 +11,9 @@ wait in pools:
 - a stream takes a second descriptor, so one more is admitted while C + S + R + I < room; it is
   answered 503 otherwise;
 - a connection that has no stream and does not wait for a next request is one whose request is
-  still to be judged.  A quarter of the room at most is for these, so that a burst of connections
-  cannot take what the streams need that it brings;
+  still to be judged.  A quarter of the room is for these, and streams leave it alone: whoever is
+  to be told 503 has to be accepted first.  They have no more than that, so that a burst of
+  connections cannot take what the streams need that it brings;
 - shortly before the room is full, upstream connections that wait, then clients' kept-alive ones,
   are closed, one for each newcomer.
 
@@ -112,7 +113,9 @@ class Descriptors:
     def fits_stream(self) -> bool:
         """Whether one more stream fits; asked once for each request."""
         self._make_room()
-        return self.used < self.room
+        # Streams leave what is for connections to be judged: to refuse one, it has to be accepted.
+        streams = 2 * (len(self._admitted) + 1) + len(self._reading_on)
+        return self.used < self.room and streams + self.unjudged <= self.room
 
     def fits_connection(self) -> bool:
         """Whether one more client's connection fits; asked for each that was accepted."""

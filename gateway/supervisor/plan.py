@@ -1,0 +1,108 @@
+"""What the supervisor has to know of a configuration, and the process that finds it out.
+
+``python -m gateway.supervisor.plan FILE`` judges a file by the installed code, which after an
+upgrade is not the code that the supervisor runs, and writes JSON: a `Plan`, or every problem.
+Secrets are looked for, as the workers will need them, and left out.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+from ..config import Config, ConfigError, parse, read
+from ..config.advice import advice
+
+#: Of what is written here, and of what a worker is told (`gateway.supervisor.assignment`).
+VERSION: Final = 1
+
+
+class PlanError(Exception):
+    """There is no plan.  `problems` are sentences, one for each thing that is wrong."""
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A validated configuration, as far as it concerns the supervisor."""
+
+    source: str  #: the file's name as it was given
+    text: str  #: what the file held; workers read this, whatever stands in the file by then
+    listen: tuple[str, ...]
+    workers: int  #: at least 1
+    drain_timeout: float  #: seconds
+    max_draining: int
+    ledger: str  #: the path of the SQLite file
+    durability: str
+    ship: bool  #: rows go on to a database
+    rows_go_to: str  #: the same, for people
+    advice: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: Config, text: str) -> Self:
+        """The plan for a configuration that was read from `text`."""
+        gateway, ledger = config.gateway, config.ledger
+        path = str(ledger.path)
+        return cls(
+            source=config.source,
+            text=text,
+            listen=gateway.listen,
+            workers=gateway.workers,
+            drain_timeout=gateway.drain_timeout,
+            max_draining=gateway.max_draining,
+            ledger=path,
+            durability=ledger.durability.value,
+            ship=ledger.postgres is not None,
+            rows_go_to=path if ledger.postgres is None else f"{path}, then {ledger.postgres.place}",
+            advice=tuple(advice(config)),
+        )
+
+    def to_json(self) -> str:
+        """For `from_json`."""
+        return json.dumps({"version": VERSION, "plan": asdict(self)})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """What `to_json` or the problems' JSON says; raises `PlanError`."""
+        try:
+            data: dict[str, Any] = json.loads(text)
+        except ValueError:
+            raise PlanError("the check of the configuration gave no answer that is JSON") from None
+        if "problems" in data:
+            raise PlanError(*data["problems"])
+        fields = data.get("plan", {})
+        if data.get("version") != VERSION or not cls.__dataclass_fields__.keys() <= fields.keys():
+            raise PlanError(
+                "the installed gateway is too different from the running one to be reloaded, "
+                "restart it"
+            )
+        known = {name: fields[name] for name in cls.__dataclass_fields__}
+        lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        return cls(**{**known, **lists})
+
+
+def main(arguments: list[str]) -> int:
+    """Write the JSON for a file; 0 if it holds a plan."""
+    [path] = arguments
+    try:
+        data = read(path)
+        plan = Plan.of(parse(path, data), data.decode("utf-8"))
+        if plan.workers == 0:
+            raise PlanError(
+                f"{path}: workers = 0 would mean one process instead of several, "
+                "which takes a restart"
+            )
+    except (ConfigError, PlanError) as error:
+        print(json.dumps({"problems": [str(problem) for problem in error.problems]}))
+        return 1
+    print(plan.to_json())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

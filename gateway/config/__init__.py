@@ -58,6 +58,8 @@ __all__ = [
     "Url",
     "builtin",
     "load",
+    "parse",
+    "read_file",
     "with_demo",
 ]
 
@@ -74,13 +76,16 @@ def load(
 
     Raises `ConfigError` with every problem that was found.
     """
-    source = os.fspath(path)
+    return parse(os.fspath(path), read_file(path), environ, secrets=secrets)
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """What stands in a file, for `parse`.  Raises `ConfigError` if it cannot be read."""
     try:
-        data = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         what = f"the file cannot be read ({error.strerror}), name one that exists and is readable"
-        raise ConfigError([Problem(source, 1, "", "", what)]) from None
-    return _configuration(source, data, environ, secrets=secrets)
+        raise ConfigError([Problem(os.fspath(path), 1, "", "", what)]) from None
 
 
 def builtin(environ: Mapping[str, str] | None = None) -> Config:
@@ -88,12 +93,13 @@ def builtin(environ: Mapping[str, str] | None = None) -> Config:
 
     Raises `ConfigError` if the environment names no place for the gateway's state.
     """
-    return _configuration("built-in", TEXT.encode(), environ)
+    return parse("built-in", TEXT.encode(), environ)
 
 
-def _configuration(
-    source: str, data: bytes, environ: Mapping[str, str] | None, *, secrets: bool = True
+def parse(
+    source: str, data: bytes, environ: Mapping[str, str] | None = None, *, secrets: bool = True
 ) -> Config:
+    """The configuration in the text of a file, `source` being its name; see `load`."""
     report = Report(source)
     tables = read_tables(read(data, report), report)
     environ = os.environ if environ is None else environ

@@ -10,20 +10,19 @@ did.  At most ``max_draining`` drain; a reload that would make one more waits.  
 asked for during another comes after it; several are one.  Nobody is started once a stop has been
 asked for.  Every process is waited for: it is forgotten only when it is `died`.
 
-The one who does things is a `Shell`; what happens is reported by the methods, which it must not
-call from within its own.  Clocks are passed in.
+What is to be done goes to a `Launcher` and to `Events`; what happens is reported by the methods,
+which these two must not call from within their own.  Clocks are passed in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Final, Protocol
+from typing import Final
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from .backoff import Backoff
+from .generation import Events, Generation, Launcher, Member, Phase, Stage
 from .plan import Plan
 
 #: Seconds in which a worker has to get ready, and, if need be, to accept.
@@ -33,113 +32,21 @@ START_LIMIT: Final = 60.0
 GRACE: Final = 30.0
 
 
-class Stage(Enum):
-    """How far a worker is."""
-
-    STARTING = "starting"
-    READY = "ready"
-    SERVING = "serving"
-    LEAVING = "draining"
-    KILLED = "killed"
-
-
-class Phase(Enum):
-    """How far a generation is."""
-
-    STARTING = "starting"
-    OPENING = "opening"
-    SERVING = "serving"
-    DRAINING = "draining"
-    GIVEN_UP = "given up"
-
-
-@dataclass(slots=True, eq=False)
-class Member:
-    """One worker process."""
-
-    generation: Generation
-    slot: int
-    started: float  #: on the monotonic clock
-    stage: Stage = Stage.STARTING
-    timer: IDelayedCall | None = None  #: it is killed then
-
-    @property
-    def name(self) -> str:
-        """Such as ``g3w1``; its replacement has the same."""
-        return f"g{self.generation.number}w{self.slot}"
-
-
-@dataclass(slots=True, eq=False)
-class Generation:
-    """See the module's text."""
-
-    number: int
-    plan: Plan
-    phase: Phase = Phase.STARTING
-    members: list[Member] = field(default_factory=list)
-    backoffs: dict[int, Backoff] = field(default_factory=dict)
-    waiting: dict[int, IDelayedCall] = field(default_factory=dict)  #: for replacements, by slot
-
-
-class Shell(Protocol):
-    """What `Generations` has done."""
-
-    def spawn(self, member: Member) -> None:
-        """Start the process; `ready`, `late` or `died` follow."""
-
-    def serve(self, member: Member) -> None:
-        """Have it accept; `serving` follows."""
-
-    def drain(self, member: Member) -> None:
-        """Have it accept no more, and end when nothing is left."""
-
-    def stop(self, member: Member) -> None:
-        """Have it stop as at the gateway's end."""
-
-    def hurry(self, member: Member) -> None:
-        """Have it wait no longer."""
-
-    def kill(self, member: Member, why: str) -> None:
-        """End it with SIGKILL."""
-
-    def check(self) -> None:
-        """Find out what the next generation is to be; `checked` follows."""
-
-    def waits(self, why: str) -> None:
-        """A reload waits."""
-
-    def replaces(self, member: Member, delay: float) -> None:
-        """`member` died and is replaced in so many seconds."""
-
-    def swapped(self, new: Generation, old: Generation | None) -> None:
-        """`new` serves; `old` has not been told to drain yet."""
-
-    def given_up(self, generation: Generation, why: str) -> None:
-        """It did not come to serve; the one before goes on."""
-
-    def gone(self, generation: Generation) -> None:
-        """None of its processes is left."""
-
-    def failed(self, why: str) -> None:
-        """The first generation did not come to serve; `ended` follows."""
-
-    def ended(self) -> None:
-        """No process is left, and none will be started."""
-
-
 class Generations:
     """See the module's text."""
 
-    def __init__(self, clock: IReactorTime, shell: Shell) -> None:
+    def __init__(self, clock: IReactorTime, launcher: Launcher, events: Events) -> None:
         self.serving: Generation | None = None
         self.coming: Generation | None = None
         self.old: list[Generation] = []  #: draining and given up ones, until they are gone
         self.stopping = False
         self.reload_waits = False
         self._clock = clock
-        self._shell = shell
+        self._launcher = launcher
+        self._events = events
         self._checking = False
         self._number = 0
+        self._over = False
 
     def all(self) -> Iterator[Generation]:
         """Every generation that has, or will have, processes; the oldest first."""
@@ -183,15 +90,15 @@ class Generations:
         else:
             self.reload_waits = False
             self._checking = True
-            self._shell.check()
+            self._events.check()
 
     def _wait(self, why: str) -> None:
         if not self.reload_waits:
             self.reload_waits = True
-            self._shell.waits(why)
+            self._events.waits(why)
 
     def checked(self, plan: Plan | None) -> None:
-        """What `Shell.check` found: the plan of the next generation, or that there is none."""
+        """What `Events.check` found: the plan of the next generation, or that there is none."""
         self._checking = False
         if self.stopping:
             return
@@ -213,7 +120,7 @@ class Generations:
                 continue
             if member.stage is not Stage.LEAVING:
                 self._kill_after(member, member.generation.plan.drain_timeout + GRACE)
-            self._shell.stop(member)
+            self._launcher.stop(member)
         self._end_if_empty()
 
     def hurry(self) -> None:
@@ -221,7 +128,7 @@ class Generations:
         for member in self.members():
             if member.stage is not Stage.KILLED:
                 self._kill_after(member, GRACE)
-                self._shell.hurry(member)
+                self._launcher.hurry(member)
 
     # What workers do.
 
@@ -232,11 +139,11 @@ class Generations:
         member.stage = Stage.READY
         generation = member.generation
         if generation.phase is not Phase.STARTING:
-            self._shell.serve(member)
+            self._launcher.serve(member)
         elif all(each.stage is Stage.READY for each in generation.members):
             generation.phase = Phase.OPENING
             for each in generation.members:
-                self._shell.serve(each)
+                self._launcher.serve(each)
 
     def accepts(self, member: Member) -> None:
         """It accepts."""
@@ -283,7 +190,7 @@ class Generations:
         member = Member(generation, slot, self._clock.seconds())
         member.timer = self._clock.callLater(START_LIMIT, self._late, member)
         generation.members.append(member)
-        self._shell.spawn(member)
+        self._launcher.spawn(member)
 
     def _replace(self, member: Member) -> None:
         generation, slot = member.generation, member.slot
@@ -291,7 +198,7 @@ class Generations:
         delay = backoff.after(self._clock.seconds() - member.started)
         call = self._clock.callLater(delay, self._spawn, generation, slot)
         generation.waiting[slot] = call
-        self._shell.replaces(member, delay)
+        self._events.replaces(member, delay)
 
     def _late(self, member: Member) -> None:
         member.timer = None
@@ -315,7 +222,7 @@ class Generations:
             return
         old, self.serving, self.coming = self.serving, generation, None
         generation.phase = Phase.SERVING
-        self._shell.swapped(generation, old)
+        self._events.swapped(generation, old)
         if old is not None:
             self._retire(old)
         self._go_on()
@@ -328,7 +235,7 @@ class Generations:
             if member.stage not in (Stage.KILLED, Stage.LEAVING):
                 member.stage = Stage.LEAVING
                 self._kill_after(member, old.plan.drain_timeout + GRACE)
-                self._shell.drain(member)
+                self._launcher.drain(member)
         self._forget_if_gone(old)
 
     def _give_up(self, generation: Generation, why: str) -> None:
@@ -337,23 +244,23 @@ class Generations:
         self.coming = None
         self.old.append(generation)
         for member in generation.members:
-            self._kill(member, "its generation was given up")
+            self._kill(member, "its generation was given up", stacks=False)
         if self.serving is None:
             self.stopping = True
-            self._shell.failed(why)
+            self._events.failed(why)
         else:
-            self._shell.given_up(generation, why)
+            self._events.given_up(generation, why)
         self._forget_if_gone(generation)
         if self.stopping:
             self._end_if_empty()
         else:
             self._go_on()
 
-    def _kill(self, member: Member, why: str) -> None:
+    def _kill(self, member: Member, why: str, *, stacks: bool = True) -> None:
         self._cancel(member)
         if member.stage is not Stage.KILLED:
             member.stage = Stage.KILLED
-            self._shell.kill(member, why)
+            self._launcher.kill(member, why, stacks=stacks)
 
     def kill(self, member: Member, why: str) -> None:
         """End a worker that is beyond help; `died` follows."""
@@ -372,11 +279,12 @@ class Generations:
     def _forget_if_gone(self, generation: Generation) -> None:
         if generation in self.old and not generation.members:
             self.old.remove(generation)
-            self._shell.gone(generation)
+            self._events.gone(generation)
 
     def _end_if_empty(self) -> None:
-        if not self.members():
-            self._shell.ended()
+        if not self._over and not self.members():
+            self._over = True
+            self._events.ended()
 
     def _cease(self) -> None:
         self.stopping = True

@@ -1,6 +1,6 @@
 """What the supervisor has to know of a configuration, and the process that finds it out.
 
-``python -m gateway.supervisor.plan FILE`` judges a file by the installed code, which after an
+``python -m gateway.supervisor.plan FILE NAME`` judges a file by the installed code, which after an
 upgrade is not the code that the supervisor runs, and writes JSON: a `Plan`, or every problem.
 Secrets are looked for, as the workers will need them, and left out.
 """
@@ -12,7 +12,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
-from ..config import Config, ConfigError, parse, read
+from ..config import Config, ConfigError, parse, read_file
 from ..config.advice import advice
 
 #: Of what is written here, and of what a worker is told (`gateway.supervisor.assignment`).
@@ -27,9 +27,12 @@ class PlanError(Exception):
         super().__init__("\n".join(problems))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """A validated configuration, as far as it concerns the supervisor."""
+    """A validated configuration, as far as it concerns the supervisor.
+
+    Each is itself alone: a file that is read again makes another generation.
+    """
 
     source: str  #: the file's name as it was given
     text: str  #: what the file held; workers read this, whatever stands in the file by then
@@ -87,14 +90,14 @@ class Plan:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the JSON for a file; 0 if it holds a plan."""
-    [path] = arguments
+    """Write the JSON for a file, which messages call by a name; 0 if it holds a plan."""
+    path, source = arguments
     try:
-        data = read(path)
-        plan = Plan.of(parse(path, data), data.decode("utf-8"))
+        data = read_file(path)
+        plan = Plan.of(parse(source, data), data.decode("utf-8"))
         if plan.workers == 0:
             raise PlanError(
-                f"{path}: workers = 0 would mean one process instead of several, "
+                f"{source}: workers = 0 would mean one process instead of several, "
                 "which takes a restart"
             )
     except (ConfigError, PlanError) as error:

@@ -1,0 +1,76 @@
+"""The listening sockets, across generations: what stays the same stays open.
+
+What counts is the address.  The same one with another certificate is the same socket; of one that
+stays, backlog and mode stay, too.  The supervisor's copy keeps a socket alive while workers come
+and go, and connections wait in its backlog when there are none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+
+from ..config.endpoint import parse_endpoint
+from ..listening import Listener, open_listener
+
+Opener = Callable[[str, Mapping[str, str]], Listener]
+
+
+class Sockets:
+    """See the module's text."""
+
+    def __init__(
+        self, environ: Mapping[str, str] = os.environ, opener: Opener = open_listener
+    ) -> None:
+        self._environ = environ
+        self._open_one = opener
+        self._open: dict[Hashable, Listener] = {}
+
+    def take(self, listen: Sequence[str]) -> list[Listener]:
+        """The sockets for these endpoint strings, in their order; those that are new are opened.
+
+        Raises `gateway.listening.ListenError`, and then nothing has changed.
+        """
+        new: dict[Hashable, Listener] = {}
+        try:
+            for place, text in zip(places(listen), listen, strict=True):
+                if place not in self._open:
+                    new[place] = self._open_one(text, self._environ)
+        except BaseException:
+            for listener in new.values():
+                listener.close()
+            raise
+        self._open.update(new)
+        return [self._open[place] for place in places(listen)]
+
+    def keep(self, *listens: Sequence[str]) -> list[str]:
+        """Close all others but those for these endpoint strings; returns what was closed."""
+        needed = {place for listen in listens for place in places(listen)}
+        closed = [self._open.pop(place) for place in self._open.keys() - needed]
+        for listener in closed:
+            listener.close()
+        return [listener.text for listener in closed]
+
+
+def places(listen: Sequence[str]) -> list[Hashable]:
+    """Where endpoint strings listen: equal for those that can have the same socket."""
+    seen: Counter[Hashable] = Counter()
+    found: list[Hashable] = []
+    for text in listen:
+        place = _place(text)
+        seen[place] += 1
+        # Of two that are the same, one may be meant: port 0 is another one each time.
+        found.append((place, seen[place]))
+    return found
+
+
+def _place(text: str) -> Hashable:
+    endpoint = parse_endpoint(text)
+    arguments = endpoint.arguments
+    if endpoint.kind == "systemd":
+        return text
+    if endpoint.kind == "unix":
+        return arguments["address"]
+    default = "::" if endpoint.kind in ("tcp6", "tls") else ""
+    return arguments.get("interface") or default, int(arguments.get("port", "443"))

@@ -6,7 +6,7 @@ import os
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
@@ -45,6 +45,8 @@ def _failed(problem: str) -> Deferred[Plan]:
 
 
 class _Judge(ProcessProtocol):
+    transport: IProcessTransport
+
     def __init__(self, reactor: Any) -> None:
         self.done: Deferred[Plan] = Deferred()
         self._written = {1: bytearray(), 2: bytearray()}

@@ -7,6 +7,8 @@ beats from before it is ready to its end.
 AMP's values end at 65,535 bytes; what may be longer goes in pages.
 """
 
+# ruff: noqa: RUF012 - lists are what Twisted wants, and it copies them.
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -47,16 +49,16 @@ class Report(Command):
     To be asked for one report at a time.
     """
 
-    arguments = ((b"kind", Unicode()), (b"page", Integer()))
-    response = ((b"content", String()), (b"pages", Integer()))
-    errors = {UnknownReport: b"UNKNOWN_REPORT"}  # noqa: RUF012 - Twisted's
+    arguments = [(b"kind", Unicode()), (b"page", Integer())]
+    response = [(b"content", String()), (b"pages", Integer())]
+    errors = {UnknownReport: b"UNKNOWN_REPORT"}
 
 
 class Kill(Command):
     """End a stream; whether this worker has it."""
 
-    arguments = ((b"stream", Unicode()),)
-    response = ((b"killed", Boolean()),)
+    arguments = [(b"stream", Unicode())]
+    response = [(b"killed", Boolean())]
 
 
 # To the supervisor.
@@ -69,13 +71,13 @@ class Ready(Command):
 class Failed(Command):
     """It cannot start; the sentence says why and what would be right."""
 
-    arguments = ((b"sentence", Unicode()),)
+    arguments = [(b"sentence", Unicode())]
 
 
 class Beat(Command):
     """The reactor runs; so many streams and connections are open."""
 
-    arguments = ((b"streams", Integer()), (b"connections", Integer()))
+    arguments = [(b"streams", Integer()), (b"connections", Integer())]
     requiresAnswer = False
 
 
@@ -86,7 +88,7 @@ class Leaving(Command):
 class Goodbye(Command):
     """A page of its last report of metrics; nothing but the end of the process follows the last."""
 
-    arguments = ((b"page", Integer()), (b"pages", Integer()), (b"content", String()))
+    arguments = [(b"page", Integer()), (b"pages", Integer()), (b"content", String())]
 
 
 def pages(content: bytes) -> Sequence[bytes]:

@@ -36,11 +36,11 @@ class Phase(Enum):
 class Member:
     """One worker process."""
 
-    generation: Generation
+    generation: Generation = field(repr=False)
     slot: int
     started: float  #: on the monotonic clock
     stage: Stage = Stage.STARTING
-    timer: IDelayedCall | None = None  #: it is killed then
+    timer: IDelayedCall | None = field(default=None, repr=False)  #: it is killed then
 
     @property
     def name(self) -> str:
@@ -53,11 +53,12 @@ class Generation:
     """See the module's text."""
 
     number: int
-    plan: Plan
+    plan: Plan = field(repr=False)
     phase: Phase = Phase.STARTING
-    members: list[Member] = field(default_factory=list)
-    backoffs: dict[int, Backoff] = field(default_factory=dict)
-    waiting: dict[int, IDelayedCall] = field(default_factory=dict)  #: for replacements, by slot
+    members: list[Member] = field(default_factory=list, repr=False)
+    backoffs: dict[int, Backoff] = field(default_factory=dict, repr=False)
+    #: For replacements, by slot.
+    waiting: dict[int, IDelayedCall] = field(default_factory=dict, repr=False)
 
 
 class Launcher(Protocol):

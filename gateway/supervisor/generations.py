@@ -137,13 +137,19 @@ class Generations:
         if member.stage is not Stage.STARTING or self.stopping:
             return
         member.stage = Stage.READY
+        self._cancel(member)
         generation = member.generation
         if generation.phase is not Phase.STARTING:
-            self._launcher.serve(member)
+            self._serve(member)
         elif all(each.stage is Stage.READY for each in generation.members):
             generation.phase = Phase.OPENING
             for each in generation.members:
-                self._launcher.serve(each)
+                self._serve(each)
+
+    def _serve(self, member: Member) -> None:
+        why = f"worker {member.name} did not accept within {START_LIMIT:g} s"
+        member.timer = self._clock.callLater(START_LIMIT, self._late, member, why)
+        self._launcher.serve(member)
 
     def accepts(self, member: Member) -> None:
         """It accepts."""
@@ -155,7 +161,7 @@ class Generations:
 
     def leaves(self, member: Member) -> None:
         """It was told by somebody else to end; it accepts no more and drains."""
-        if member.stage is Stage.KILLED or self.stopping:
+        if member.stage in (Stage.KILLED, Stage.LEAVING) or self.stopping:
             return
         generation, member.stage = member.generation, Stage.LEAVING
         self._kill_after(member, generation.plan.drain_timeout + GRACE)
@@ -176,8 +182,7 @@ class Generations:
         elif generation.phase is Phase.STARTING:
             self._give_up(generation, why)
         elif generation.phase in (Phase.OPENING, Phase.SERVING):
-            if member.stage is not Stage.LEAVING:
-                self._replace(member)
+            self._replace_if_vacant(member)
             self._swap_if_open(generation)
         else:
             self._forget_if_gone(generation)
@@ -188,21 +193,23 @@ class Generations:
     def _spawn(self, generation: Generation, slot: int) -> None:
         generation.waiting.pop(slot, None)
         member = Member(generation, slot, self._clock.seconds())
-        member.timer = self._clock.callLater(START_LIMIT, self._late, member)
+        why = f"worker {member.name} was not ready within {START_LIMIT:g} s"
+        member.timer = self._clock.callLater(START_LIMIT, self._late, member, why)
         generation.members.append(member)
         self._launcher.spawn(member)
 
-    def _replace(self, member: Member) -> None:
+    def _replace_if_vacant(self, member: Member) -> None:
         generation, slot = member.generation, member.slot
+        if slot in generation.waiting or any(each.slot == slot for each in generation.members):
+            return  # it had left, and is replaced already
         backoff = generation.backoffs.setdefault(slot, Backoff())
         delay = backoff.after(self._clock.seconds() - member.started)
         call = self._clock.callLater(delay, self._spawn, generation, slot)
         generation.waiting[slot] = call
         self._events.replaces(member, delay)
 
-    def _late(self, member: Member) -> None:
+    def _late(self, member: Member, why: str) -> None:
         member.timer = None
-        why = f"worker {member.name} was not ready within {START_LIMIT:g} s"
         self._kill(member, why)
         if member.generation.phase is Phase.STARTING:
             self._give_up(member.generation, why)

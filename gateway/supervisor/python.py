@@ -29,7 +29,7 @@ def command(module: str, *arguments: str) -> list[str]:
 
 
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment of such a process, which finds this package also where it was not installed."""
+    """The environment of such a process, which finds this package wherever it is."""
     passed = {name: value for name, value in environ.items() if name not in _NOT_PASSED_ON}
     if _FOLDER not in site.getsitepackages():
         passed["PYTHONPATH"] = os.pathsep.join(filter(None, (_FOLDER, passed.get("PYTHONPATH"))))

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.error import ProcessTerminated
+from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.logger import Logger, LogLevel
 from twisted.protocols.amp import AMP, Command
@@ -66,6 +67,8 @@ class Owner(Protocol):
 
 class WorkerProcess(ProcessProtocol):
     """See the module's text."""
+
+    transport: IProcessTransport
 
     def __init__(self, member: Member, owner: Owner, reactor: Any) -> None:
         self.member = member
@@ -152,7 +155,9 @@ class WorkerProcess(ProcessProtocol):
         """Fires with None if the worker is gone before it answers: `worker_ended` follows."""
         if self._control.transport is None:
             return Deferred()
-        answer: Deferred[Any] = self._control.callRemote(command, **arguments)
+        answer: Deferred[Any] = self._control.callRemote(  # type: ignore[no-untyped-call]
+            command, **arguments
+        )
         return answer.addErrback(lambda _: None)
 
     def kill_stream(self, stream: str) -> Deferred[bool]:
@@ -245,11 +250,11 @@ class WorkerProcess(ProcessProtocol):
         self._owner.worker_ended(self, why)
 
 
-class _Control(AMP):  # type: ignore[misc]
+class _Control(AMP):
     """The supervisor's end of the control connection."""
 
     def __init__(self, worker: WorkerProcess) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._worker = worker
 
     @commands.Ready.responder

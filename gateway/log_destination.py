@@ -54,6 +54,16 @@ def choose(options: Mapping[str, Any], config: Config) -> str:
     return f"{__name__}.observer"
 
 
+def of_workers(options: Mapping[str, Any]) -> str:
+    """Where workers log, by what twistd's `options` asked for before `choose`: ``stderr`` or
+    ``stdout``, which are this process's, or ``pipe``, through which it reads what they log."""
+    if options.get("logger") or options.get("syslog"):
+        return "pipe"
+    if options.get("logfile") == "-":
+        return "stdout"
+    return "stderr" if options.get("nodaemon") and not options.get("logfile") else "pipe"
+
+
 def observer() -> ILogObserver:
     """The log observer, for twistd."""
     return _make()

@@ -47,6 +47,10 @@ from .upstream.endpoint import CertificateFileError
 _log = Logger(namespace="gateway.service")
 
 
+class StartError(Exception):
+    """The process cannot serve; the text says why and what would be right."""
+
+
 class GatewayService(Service):
     """See the module's text."""
 
@@ -88,6 +92,11 @@ class GatewayService(Service):
         return 0 if self.assembly is None else len(self.assembly.services.running)
 
     @property
+    def connections(self) -> int:
+        """How many clients' connections are open."""
+        return sum(len(site.open_channels) for site in self._sites)
+
+    @property
     def accepting(self) -> bool:
         """Whether new connections are taken."""
         return self.assembly is not None and self._drained is None
@@ -97,13 +106,28 @@ class GatewayService(Service):
     def startService(self) -> None:
         """Start everything, or end the process with 1 and a line that says why."""
         try:
-            self._start()
-        except (StateError, CertificateFileError, ListenError) as error:
+            self.open()
+        except StartError as error:
             self._give_up(str(error))
-        except HookError as error:
-            self._give_up(f"[hooks] module: {error}")
         super().startService()  # type: ignore[no-untyped-call]
         self._reactor.callWhenRunning(self._running)
+
+    def open(self) -> None:
+        """Make everything ready; a worker accepts when it is told to.  Raises `StartError`."""
+        try:
+            self._start()
+        except (StateError, CertificateFileError, ListenError) as error:
+            raise StartError(str(error)) from error
+        except HookError as error:
+            raise StartError(f"[hooks] module: {error}") from error
+        if not self._alone:
+            for port in self._ports:
+                port.stopReading()  # type: ignore[attr-defined]
+
+    def accept(self) -> None:
+        """Accept connections on listeners that were given."""
+        for port in self._ports:
+            port.startReading()  # type: ignore[attr-defined]
 
     def _give_up(self, why: str) -> NoReturn:
         for listener in self._listeners:
@@ -149,8 +173,7 @@ class GatewayService(Service):
         )
 
     def _running(self) -> None:
-        if self._alone:
-            signals.install(self._reactor, self.hurry)
+        signals.install(self._reactor, self.hurry)
         # What is there now stays: looking through it again and again would hold up streams by tens
         # of milliseconds each time.
         gc.collect()

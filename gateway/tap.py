@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import NoReturn
@@ -10,7 +11,7 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from . import __version__, log_destination
-from .config import Config, ConfigError, builtin, load
+from .config import Config, ConfigError, builtin, parse, read_file
 from .config.advice import advice
 from .hooks.loader import problem_of
 from .service import GatewayService
@@ -34,6 +35,11 @@ class Options(usage.Options):
     compData = usage.Completions(optActions={"config": usage.CompleteFiles("*.ini")})
 
     config: Config
+    #: What stood in the file, and where it is whatever becomes of the current folder.
+    text = ""
+    path = ""
+    #: Where workers log.
+    workers_log = "stderr"
 
     def opt_version(self) -> NoReturn:
         """Print the gateway's version and exit."""
@@ -44,7 +50,12 @@ class Options(usage.Options):
         """Read the configuration; list all its problems and exit with 1 if it has any."""
         path = self["config"]
         try:
-            self.config = builtin() if path is None else load(path)
+            if path is None:
+                self.config = builtin()
+            else:
+                data = read_file(path)
+                self.config = parse(path, data)
+                self.text, self.path = data.decode("utf-8"), os.path.abspath(path)
         except ConfigError as error:
             print(error, file=sys.stderr)
             sys.exit(1)
@@ -57,6 +68,7 @@ class Options(usage.Options):
             print(f"{self.config.source}: ok")
             sys.exit(0)
         if self.parent is not None:
+            self.workers_log = log_destination.of_workers(self.parent)
             self.parent["logger"] = log_destination.choose(self.parent, self.config)
 
 
@@ -66,4 +78,16 @@ def makeService(options: Options) -> IService:
 
     # Twisted's reactors tell the time of day; a step of it would fire or stall every timer.
     reactor.seconds = time.monotonic  # type: ignore[method-assign]
-    return GatewayService(options.config, reactor)
+    config = options.config
+    if not config.gateway.workers:
+        return GatewayService(config, reactor)
+    from .supervisor.checking import check
+    from .supervisor.plan import Plan
+    from .supervisor.service import SupervisorService
+
+    return SupervisorService(
+        Plan.of(config, options.text),
+        lambda: check(reactor, options.path, config.source),
+        reactor,
+        options.workers_log,
+    )

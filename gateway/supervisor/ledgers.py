@@ -1,4 +1,6 @@
-"""Ledgers that workers write to, kept open by the supervisor as long as one of them lives.
+"""What workers keep on disk, as far as it takes one who does it for all of them.
+
+Ledgers are kept open by the supervisor as long as a worker that writes to them lives.
 
 The supervisor stands for the instance (`gateway.ledger.identity`): it has the lock, finds out
 whether the file is damaged, and settles what an earlier instance has left.  It writes no rows.
@@ -16,6 +18,7 @@ from ..config.model import Durability
 from ..ledger import damage
 from ..ledger.store import Store
 from ..record import timestamp
+from ..statekey import load_key
 from .plan import Plan
 
 _log = Logger(namespace="gateway.supervisor")
@@ -31,9 +34,18 @@ class Ledgers:
         self._open: dict[str, Store] = {}
 
     def need(self, plan: Plan) -> None:
-        """Open a plan's ledger, if it is not open.  Raises `LedgerError`."""
+        """Open a plan's ledger, if it is not open, and see to the rest of its state.
+
+        Raises `LedgerError`.
+        """
         if plan.ledger in self._open:
             return
+        state_dir = Path(plan.state_dir)
+        try:
+            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            load_key(state_dir / "tenant.key")  # of several workers, each would make one
+        except OSError as error:
+            raise LedgerError(f"state_dir {state_dir} cannot be used: {error}") from error
         path = Path(plan.ledger)
         store = Store(path, Durability(plan.durability), self._owner, ship=plan.ship)
         killed = store.open(timestamp(self._wall()))

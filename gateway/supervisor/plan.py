@@ -40,6 +40,7 @@ class Plan:
     workers: int  #: at least 1
     drain_timeout: float  #: seconds
     max_draining: int
+    state_dir: str
     ledger: str  #: the path of the SQLite file
     durability: str
     ship: bool  #: rows go on to a database
@@ -58,6 +59,7 @@ class Plan:
             workers=gateway.workers,
             drain_timeout=gateway.drain_timeout,
             max_draining=gateway.max_draining,
+            state_dir=str(gateway.state_dir),
             ledger=path,
             durability=ledger.durability.value,
             ship=ledger.postgres is not None,

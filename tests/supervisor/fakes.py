@@ -15,6 +15,7 @@ def plan(workers: int = 2, drain_timeout: float = 600.0, max_draining: int = 4) 
         workers=workers,
         drain_timeout=drain_timeout,
         max_draining=max_draining,
+        state_dir="/",
         ledger="/ledger.sqlite",
         durability="process",
         ship=False,

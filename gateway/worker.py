@@ -1,0 +1,310 @@
+"""A worker: a process that serves for a supervisor.  ``python -m gateway.worker NAME``.
+
+It gets everything from its supervisor (`gateway.supervisor.assignment`), and does what that says
+over the control connection (`gateway.supervisor.commands`).  When the supervisor is gone it accepts
+no more, serves what it holds, and ends.
+
+A terminal's SIGINT and SIGHUP go to the supervisor as well, which knows what is to be done; SIGTERM
+has this worker alone drain and be replaced.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
+from twisted.internet.task import LoopingCall
+from twisted.logger import ILogObserver, LogEvent, Logger, globalLogBeginner
+from twisted.protocols.amp import AMP, Command
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from . import journal
+from .assembly import share
+from .config import ConfigError, parse
+from .config.model import Config, LogFormat
+from .listening import Listener
+from .redact import Redactor, redacting
+from .service import GatewayService, StartError
+from .supervisor import assignment, commands
+from .supervisor.assignment import Assignment, AssignmentError
+from .supervisor.watchdog import BEAT
+
+_log = Logger(namespace="gateway.worker")
+
+#: Seconds in which the supervisor takes the last report.
+_GOODBYE_TIME: Final = 2.0
+
+#: What a report of a kind is made by, for those who ask: JSON comes out of it.
+Reporter = Callable[[GatewayService], object]
+#: Ends a stream by its id; whether there was one.
+Killer = Callable[[GatewayService, str], bool]
+
+
+class Worker:
+    """The process, from its first words to its last."""
+
+    def __init__(
+        self, name: str, reactor: Any, reporters: Mapping[str, Reporter], kill: Killer
+    ) -> None:
+        self.status = 0  #: how the process ends
+        self._name = name
+        self._reactor = reactor
+        self._reporters = reporters
+        self._kill = kill
+        self._control = _Control(self)
+        self._service: GatewayService | None = None
+        self._limit = 0.0
+        self._ending = False  #: it accepts no more
+        self._stopping = False  #: it takes no more requests
+        self._pages: dict[str, list[bytes]] = {}
+        self._beat = LoopingCall(self._say_beat)
+
+    # Start.
+
+    def begin(self) -> None:
+        """Take up the control connection, and get ready.  The reactor runs."""
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        control = Factory.forProtocol(lambda: self._control)
+        self._reactor.adoptStreamConnection(assignment.CONTROL, socket.AF_UNIX, control)
+        os.close(assignment.CONTROL)
+        try:
+            self._service = self._open()
+        except (AssignmentError, ConfigError, StartError) as error:
+            self._fail(str(error))
+            return
+        except Exception:
+            _log.failure("cannot start")
+            self._fail(f"worker {self._name} cannot start: see the traceback in the log")
+            return
+        self._beat.clock = self._reactor
+        self._beat.start(BEAT)
+        self._say(commands.Ready)
+
+    def _open(self) -> GatewayService:
+        assigned = Assignment.from_file(assignment.ASSIGNMENT)
+        os.close(assignment.ASSIGNMENT)
+        config = parse(assigned.source, assigned.text.encode())
+        _begin_log(self._name, assigned.log, config)
+        listeners = [
+            Listener.from_fd(text, fd)
+            for fd, text in enumerate(assigned.listen, assignment.LISTENERS)
+        ]
+        self._limit = config.gateway.drain_timeout
+        service = GatewayService(
+            share(config, assigned.workers), self._reactor, listeners=listeners
+        )
+        service.open()
+        # What is there now stays: looking through it again and again would hold up streams.
+        gc.collect()
+        gc.freeze()
+        return service
+
+    def _fail(self, sentence: str) -> None:
+        self.status = 1
+        self._ending = True
+        told = self._say(commands.Failed, sentence=sentence)
+        told.addBoth(lambda _: self._reactor.stop())
+
+    # What the supervisor says.
+
+    def serve(self) -> None:
+        """See `commands.Serve`."""
+        if self._service is not None and not self._ending:
+            self._service.accept()
+
+    def drain(self) -> None:
+        """See `commands.Drain`."""
+        if self._service is None or self._ending:
+            return
+        self._ending = True
+        drained = self._service.drain(self._limit)
+        drained.addCallback(lambda _: self.stop()).addErrback(self._broken)
+
+    def stop(self) -> None:
+        """See `commands.Stop`."""
+        if self._service is not None and not self._stopping:
+            self._ending = self._stopping = True
+            Deferred.fromCoroutine(self._stop(self._service)).addErrback(self._broken)
+
+    def hurry(self) -> None:
+        """See `commands.Hurry`."""
+        if self._service is not None:
+            self._service.hurry()
+
+    def report(self, kind: str, page: int) -> tuple[bytes, int]:
+        """See `commands.Report`; raises `commands.UnknownReport`."""
+        if self._service is None or kind not in self._reporters:
+            raise commands.UnknownReport(kind)
+        if page == 0:
+            report = self._reporters[kind](self._service)
+            self._pages[kind] = list(commands.pages(json.dumps(report).encode()))
+        pages = self._pages.get(kind, [])
+        if page >= len(pages):
+            raise commands.UnknownReport(f"{kind}, page {page}")
+        if page == len(pages) - 1:
+            del self._pages[kind]
+        return pages[page], len(pages)
+
+    def kill(self, stream: str) -> bool:
+        """See `commands.Kill`."""
+        if self._service is None:
+            return False
+        return self._kill(self._service, stream)
+
+    def abandoned(self) -> None:
+        """The supervisor is gone."""
+        if not self._ending:
+            _log.warn("the supervisor is gone: serving what is held, then ending")
+        self.drain()
+
+    # The end.
+
+    def _on_sigterm(self, number: int, frame: object) -> None:
+        self._reactor.callFromThread(self._leave)
+
+    def _leave(self) -> None:
+        if not self._ending:
+            self._say(commands.Leaving)
+        self.drain()
+
+    async def _stop(self, service: GatewayService) -> None:
+        await service.stopService()
+        if self._beat.running:
+            self._beat.stop()
+        await self._say_goodbye(service)
+        self._reactor.stop()
+
+    def _broken(self, failure: Failure) -> None:
+        _log.failure("the end went wrong", failure=failure)
+        self.status = 1
+        self._reactor.stop()
+
+    # What it says.
+
+    def _say(self, command: type[Command], **arguments: object) -> Deferred[Any]:
+        if self._control.transport is None or self._control.lost:
+            return Deferred()
+        said: Deferred[Any] = self._control.callRemote(  # type: ignore[no-untyped-call]
+            command, **arguments
+        )
+        return said.addErrback(lambda _: None)
+
+    def _say_beat(self) -> None:
+        if self._service is not None and not self._control.lost:
+            self._control.callRemote(  # type: ignore[no-untyped-call]
+                commands.Beat,
+                streams=self._service.streams,
+                connections=self._service.connections,
+            )
+
+    async def _say_goodbye(self, service: GatewayService) -> None:
+        reporter = self._reporters.get("metrics")
+        if reporter is None or self._control.lost:
+            return
+        pages = commands.pages(json.dumps(reporter(service)).encode())
+        said: Deferred[Any] = Deferred()
+        for number, page in enumerate(pages):
+            said = self._say(commands.Goodbye, page=number, pages=len(pages), content=page)
+        await said.addTimeout(_GOODBYE_TIME, self._reactor).addErrback(lambda _: None)
+
+
+class _Control(AMP):
+    """This end of the control connection."""
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.lost = False
+        self._worker = worker
+
+    @commands.Serve.responder
+    def _serve(self) -> dict[str, object]:
+        self._worker.serve()
+        return {}
+
+    @commands.Drain.responder
+    def _drain(self) -> dict[str, object]:
+        self._worker.drain()
+        return {}
+
+    @commands.Stop.responder
+    def _stop(self) -> dict[str, object]:
+        self._worker.stop()
+        return {}
+
+    @commands.Hurry.responder
+    def _hurry(self) -> dict[str, object]:
+        self._worker.hurry()
+        return {}
+
+    @commands.Report.responder
+    def _report(self, kind: str, page: int) -> dict[str, object]:
+        content, pages = self._worker.report(kind, page)
+        return {"content": content, "pages": pages}
+
+    @commands.Kill.responder
+    def _kill(self, stream: str) -> dict[str, object]:
+        return {"killed": self._worker.kill(stream)}
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The supervisor closed it, or is gone."""
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        self.lost = True
+        self._worker.abandoned()
+
+
+@implementer(ILogObserver)
+class _Named:
+    """Puts the worker's name in front of what it logs, and with it."""
+
+    def __init__(self, observer: ILogObserver, name: str) -> None:
+        self._observer = observer
+        self._name = name
+
+    def __call__(self, event: LogEvent) -> None:
+        text = event.get("line", event.get("log_redacted", ""))
+        self._observer({**event, "worker": self._name, "line": f"{self._name} {text}"})
+
+
+def _begin_log(name: str, destination: str, config: Config) -> None:
+    """Log to where the supervisor has its log, or to it."""
+    if destination == "pipe":
+        made = journal.observer(LogFormat.SYSTEMD, sys.stderr)
+    else:
+        made = journal.observer(
+            config.gateway.log, sys.stdout if destination == "stdout" else sys.stderr
+        )
+    observer = redacting(_Named(made, name), Redactor.of(config))
+    globalLogBeginner.beginLoggingTo([observer])
+
+
+def main() -> int:
+    """Be the worker whose name is the only argument."""
+    [name] = sys.argv[1:]
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.set_inheritable(assignment.CONTROL, False)
+    os.set_inheritable(assignment.STACKS, False)
+    faulthandler.register(signal.SIGUSR1, file=assignment.STACKS, all_threads=True)
+    from twisted.internet import reactor
+
+    # Twisted's reactors tell the time of day; a step of it would fire or stall every timer.
+    reactor.seconds = time.monotonic  # type: ignore[method-assign]
+    worker = Worker(name, reactor, {}, lambda service, stream: False)
+    reactor.callWhenRunning(worker.begin)
+    reactor.run()
+    return worker.status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

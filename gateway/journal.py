@@ -37,7 +37,13 @@ _PRIORITIES: Final = {
 }
 _AS_EXPECTED: Final = frozenset({Outcome.FINISHED, Outcome.CLIENT_GONE, Outcome.REPLAYED})
 #: Twisted's own chatter about factories and ports starting and stopping.
-_NOISE: Final = ("log_legacy", "twisted.internet", "twisted.web", "twisted.application")
+_NOISE: Final = (
+    "log_legacy",
+    "twisted.internet",
+    "twisted.protocols",
+    "twisted.web",
+    "twisted.application",
+)
 
 
 @implementer(ILogObserver)

@@ -160,7 +160,7 @@ class SupervisorService(Service):
         assert serving is not None
         self._sockets.keep(serving.plan.listen)
         self._keep_ledgers()
-        _log.error("{remark}: generation {number} goes on", remark=remark, number=serving.number)
+        _log.error("{remark}; generation {number} goes on", remark=remark, number=serving.number)
         self._manager.ready(remark)
 
     def _unexpected(self, failure: Any) -> None:
@@ -205,8 +205,7 @@ class SupervisorService(Service):
 
     def given_up(self, generation: Generation, why: str) -> None:
         """See `Events`."""
-        _log.error("{why}", why=why)
-        self._goes_on(f"generation {generation.number} did not come to serve")
+        self._goes_on(f"generation {generation.number} did not come to serve: {why}")
 
     def gone(self, generation: Generation) -> None:
         """See `Events`."""

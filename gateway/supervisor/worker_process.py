@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred, DeferredLock
-from twisted.internet.error import ProcessTerminated
+from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.logger import Logger, LogLevel
@@ -37,6 +37,7 @@ _PIPE_TIME: Final = 1.0
 _MOST_STACKS: Final = 1 << 16
 _MOST_LINE: Final = 1 << 16
 _MOST_PAGES: Final = 1000
+_ENDED_WELL: Final = "has ended"
 _LEVELS: Final = (
     *(LogLevel.critical,) * 3,
     LogLevel.error,
@@ -247,6 +248,8 @@ class WorkerProcess(ProcessProtocol):
         why = self._sentence or f"worker {name} (pid {pid}) {how}"
         if self._killed_for:
             why = f"worker {name} (pid {pid}) was killed: {self._killed_for}"
+        level = LogLevel.info if how == _ENDED_WELL else LogLevel.error
+        _log.emit(level, "{why}", why=why)
         self._owner.worker_ended(self, why)
 
 
@@ -287,6 +290,8 @@ def _how(reason: Failure) -> str:
     value = reason.value
     if isinstance(value, ProcessTerminated) and value.signal is not None:
         return f"was killed by {signal.Signals(value.signal).name}"
+    if isinstance(value, ProcessDone):
+        return _ENDED_WELL
     return f"ended with status {getattr(value, 'exitCode', None) or 0}"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.process.gateway_process import GatewayProcess
 from tests.process.scripted_upstream import ScriptedUpstream
+from tests.process.workers_gateway import Manager, WorkersGateway
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +55,32 @@ def gateway(module_gateway: GatewayProcess) -> GatewayProcess:
     """The module's gateway, with the rows of other tests forgotten."""
     module_gateway.forget_rows()
     return module_gateway
+
+
+@pytest.fixture
+def start_workers(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> Iterator[Callable[..., WorkersGateway]]:
+    """Starts a gateway with two workers, which the test may do anything to; takes further keys of
+    ``[gateway]``, and its environment."""
+    started: list[WorkersGateway] = []
+
+    def start(options: str = "", **environ: str) -> WorkersGateway:
+        options = f"workers = 2\n{options}"
+        gateway = WorkersGateway(tmp_path, upstream.sections(), options, environ)
+        started.append(gateway)
+        gateway.start()
+        gateway.wait_for_log("generation 1 serves")
+        return gateway
+
+    yield start
+    for gateway in started:
+        gateway.kill()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    """What stands in for systemd."""
+    listening = Manager(tmp_path)
+    yield listening
+    listening.close()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import journal
+from .admin.meter import Meter
 from .callers import Callers
 from .config import Config
 from .config.model import Gateway
@@ -48,6 +49,8 @@ class Assembly:
     sites: Sequence[GatewaySite]
     dedup: Dedup
     hooks: Hooks | None
+    budget: BodyBudget  #: of all sites
+    meter: Meter
 
 
 def assemble(
@@ -70,9 +73,11 @@ def assemble(
         for name, upstream in config.upstreams.items()
     }
     prices = PriceLink(Pricer.of(config), reactor)
+    meter = Meter()
     links: list[Link] = [
         ("prices", prices.price),
         ("ledger", ledger.settle),
+        ("metrics", meter.count),
         ("log", journal.log_record),
     ]
     if hooks is not None:
@@ -117,7 +122,7 @@ def assemble(
         )
         for text in config.gateway.listen
     ]
-    return Assembly(services, prices, pools, door, sites, dedup, hooks)
+    return Assembly(services, prices, pools, door, sites, dedup, hooks, budget, meter)
 
 
 def share(config: Config, workers: int) -> Config:

@@ -35,6 +35,7 @@ from .deadlines import Deadlines, Moments
 from .decoded import decoding
 from .farewell import take_leave
 from .forward import NO_LENGTH, response_pairs
+from .glance import Glance
 from .hooked import Hooked
 from .life import Body as BodyState
 from .life import Circumstances, Ending, Kind, Life, Signal
@@ -369,9 +370,8 @@ class Exchange:
         self._settle(Signal(Kind.TIMED_OUT, ErrorCode.TOTAL_TIMEOUT))
 
     @guarded
-    def drain(self) -> None:
-        """End now, because the gateway is stopping."""
-        detail = "the gateway is stopping"
+    def drain(self, detail: str = "the gateway is stopping") -> None:
+        """End now, because an operator wants it so."""
         self._settle(Signal(Kind.DRAINED, ErrorCode.OPERATOR, detail, status=503))
 
     def bug_found(self, failure: Failure) -> None:
@@ -391,8 +391,7 @@ class Exchange:
             return
         if self._reading_on is not None:
             signal, now = self._behind_client(signal), Circumstances()
-        if self._life.phase is Phase.FIRST_EVENT and self._moments.first_event is not None:
-            self._life.enter(Phase.RELAY)  # not entered per event, but when it matters
+        self._catch_up()
         ending = self._life.settle(signal, now or self._circumstances())
         if ending is None:
             return
@@ -427,6 +426,11 @@ class Exchange:
                 self.intent, self._services.wall(), ending.outcome, ending.phase, ending.error
             )
         self.done.callback(record)
+
+    def _catch_up(self) -> None:
+        """Enter the phase that the first event meant: not per event, but when it matters."""
+        if self._life.phase is Phase.FIRST_EVENT and self._moments.first_event is not None:
+            self._life.enter(Phase.RELAY)
 
     def _behind_client(self, signal: Signal) -> Signal:
         """What ends the reading on behind a client that has left, as a signal of that."""
@@ -465,13 +469,38 @@ class Exchange:
             connection.abort()
 
     def _record(self, ending: Ending) -> Record:
-        upload, intent = self._request.upload, self.intent
-        if upload is not None:
-            model = self._services.redactor.redact(self._peek.model) if self._peek.model else None
+        intent = self.intent
+        if self._request.upload is not None:
             intent = replace(
-                intent, request_bytes=upload.size, model_requested=model, stream=self._peek.stream
+                intent,
+                request_bytes=self._request.upload.size,
+                model_requested=self._model(),
+                stream=self._peek.stream,
             )
-        course = Course(
+        wall = self._services.wall()
+        record = settled(intent, ending, wall, self._course(), replay=self._peek.replay)
+        if self._hooked is not None:
+            record = replace(record, tags=self._hooked.tags())
+        return self._services.redactor.record(record, self._match.caller.credentials)
+
+    def glance(self) -> Glance:
+        """How far it has come."""
+        self._catch_up()
+        upload = self._request.upload
+        return Glance(
+            phase=self._life.phase,
+            model=self.intent.model_requested if upload is None else self._model(),
+            request_bytes=self.intent.request_bytes if upload is None else upload.size,
+            course=self._course(),
+            client_left=self._reading_on is not None,
+        )
+
+    def _model(self) -> str | None:
+        """The model that a body asks for which is passed on while it comes."""
+        return self._services.redactor.redact(self._peek.model) if self._peek.model else None
+
+    def _course(self) -> Course:
+        return Course(
             moments=self._moments,
             relay=self._relay,
             head=self._head,
@@ -482,11 +511,6 @@ class Exchange:
             paused_seconds=0.0 if self._pressure is None else self._pressure.paused_seconds,
             keepalives=self._voice.beats,
         )
-        wall = self._services.wall()
-        record = settled(intent, ending, wall, course, replay=self._peek.replay)
-        if self._hooked is not None:
-            record = replace(record, tags=self._hooked.tags())
-        return self._services.redactor.record(record, self._match.caller.credentials)
 
     def _shown(self, text: str | None) -> str | None:
         """A text as clients, rows and logs get it: without secrets, and then not too long."""

@@ -86,6 +86,7 @@ class SqliteLedger:
         owner = f"process {os.getpid()}, instance {instance}"
         self._store = Store(path, durability, owner, alone=alone, ship=ship)
         self._spool_fails = False
+        self._behind = 0.0  # since when rows wait and none was written, by the reactor's clock
         self._writer: Writer | None = None  # while started and not ended
         self._stopping = False  # no more intents
         self._finished = False  # no more rows at all
@@ -100,6 +101,11 @@ class SqliteLedger:
     def open_rows(self) -> int:
         """Accepted intents whose settled row has not come yet."""
         return len(self._reserved)
+
+    @property
+    def lag(self) -> float:
+        """For how many seconds rows have waited since any was written; 0 if none waits."""
+        return self._reactor.seconds() - self._behind if self.queued else 0.0
 
     def start(self) -> None:
         """See `Ledger.start`."""
@@ -193,6 +199,8 @@ class SqliteLedger:
         return None
 
     def _put(self, writer: Writer, item: Opening | Row) -> None:
+        if not self.queued:
+            self._behind = self._reactor.seconds()
         self.queued += 1
         writer.put(item)
         number = self._store.spool.turn()
@@ -204,6 +212,8 @@ class SqliteLedger:
     def _reported(self, report: Report) -> None:
         done = len(report.written) + report.settled
         self.written += done
+        if done:
+            self._behind = self._reactor.seconds()
         self.queued -= done + len(report.refused) + report.discarded
         self._tell_killed(report.killed)
         if report.error is not None:

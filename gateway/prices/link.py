@@ -38,7 +38,7 @@ class PriceLink:
 
     def __init__(self, pricer: Pricer, reactor: Any, limit: int = LIMIT) -> None:
         self.skipped = 0  #: records that went on without a price because too many waited
-        self._pricer = pricer
+        self.pricer = pricer  #: which only its thread may ask; its counters are anybody's to read
         self._reactor = reactor
         self._limit = limit
         self._pool = ThreadPool(0, 1, name="prices")
@@ -51,7 +51,7 @@ class PriceLink:
 
         Says in the log, once, if there are no list prices.
         """
-        if self._pricer.missing:
+        if self.pricer.missing:
             _log.info("{what}", what=MISSING)
         self._pool.start()
         self._started = True
@@ -82,7 +82,7 @@ class PriceLink:
     def _priced(self, record: Record) -> Record:
         """In the thread."""
         try:
-            return self._pricer.priced_record(record)
+            return self.pricer.priced_record(record)
         finally:
             time.sleep(0)
 

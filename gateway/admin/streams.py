@@ -6,10 +6,10 @@ Nothing is kept for this: what an exchange knows anyway is read when somebody as
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from ..exchange.glance import Glance
-from ..exchange.services import Services
+from ..exchange.services import Running, Services
 from ..record import Intent
 
 #: A row of the table of streams.
@@ -17,15 +17,6 @@ Row: TypeAlias = dict[str, Any]
 
 #: What a stream that an operator ended is told.
 ENDED = "an operator of the gateway ended this request"
-
-
-class Running(Protocol):
-    """Something that runs: an exchange, or another that is given the answer of one."""
-
-    intent: Intent
-
-    def drain(self, detail: str = ...) -> None:
-        """End now, as `drained`; `detail` is told to the client and in the row."""
 
 
 def glances(running: Collection[Running]) -> Iterator[tuple[Intent, Glance | None]]:
@@ -112,6 +103,6 @@ def kill_stream(services: Services, stream_id: str) -> bool:
     """End the request of this id; whether it ran."""
     for one in tuple(services.running):
         if one.intent.id == stream_id:
-            one.drain(ENDED)
+            one.kill(ENDED)
             return True
     return False

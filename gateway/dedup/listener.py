@@ -22,6 +22,7 @@ from ..exchange.deadlines import LOOKS
 from ..exchange.farewell import RETRY_AFTER
 from ..front.progress import Progress
 from ..front.request import Request
+from ..record import Intent
 from .recording import End, Recording
 from .rows import Course, Parting, explained
 from .store import Store
@@ -44,14 +45,16 @@ class Listener:
         store: Store[Listener],
         clock: IReactorTime,
         patience: float | None,
+        intent: Intent,
         over: Callable[[Listener], None],
         *,
         leads: bool,
     ) -> None:
-        """`patience`: seconds that the client may take nothing; `over` is called when it parts.
+        """`intent` is the client's own; `patience`: seconds that the client may take nothing; `over` is called when it parts.
 
         `leads`: the answer was made for this client.
         """
+        self.intent = intent
         self.offset = 0
         self.course: Course | None = None  #: how it went, once it is over
         self._request = request
@@ -240,6 +243,10 @@ class Listener:
         if source is not None:
             source.drain()
         self._part(Parting.DRAINED)
+
+    def kill(self, detail: str) -> None:
+        """End it alone, because an operator wants it so."""
+        self._part(Parting.DRAINED, detail)
 
     def _client_gone(self, reason: Failure) -> None:
         recording = self._recording

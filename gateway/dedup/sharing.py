@@ -87,7 +87,7 @@ class Dedup:
         recording = self._store.begin(key, intent.id)
         lifetime = _lifetime(request, match)
         parted: Deferred[Listener] = Deferred()
-        listener = self._listener(request, match, recording, parted.callback, leads=True)
+        listener = self._listener(request, match, recording, intent, parted.callback, leads=True)
         audience = Audience(request, recording, self._store)
 
         def settled(record: Record) -> Record | Deferred[Record]:
@@ -173,7 +173,7 @@ class Dedup:
             else:
                 settle(listener)
 
-        listener = self._listener(request, match, recording, over, leads=False)
+        listener = self._listener(request, match, recording, intent, over, leads=False)
         services.running.add(listener)
 
         def refused(signal: Signal) -> None:
@@ -197,6 +197,7 @@ class Dedup:
         request: Request,
         match: Match,
         recording: Recording[Listener],
+        intent: Intent,
         over: Callable[[Listener], None],
         *,
         leads: bool,
@@ -208,6 +209,7 @@ class Dedup:
             self._store,
             self._services.clock,
             match.route.client_write_timeout,
+            intent,
             over,
             leads=leads,
         )

@@ -370,7 +370,12 @@ class Exchange:
         self._settle(Signal(Kind.TIMED_OUT, ErrorCode.TOTAL_TIMEOUT))
 
     @guarded
-    def drain(self, detail: str = "the gateway is stopping") -> None:
+    def drain(self) -> None:
+        """End now, because the gateway is stopping."""
+        self.kill("the gateway is stopping")
+
+    @guarded
+    def kill(self, detail: str) -> None:
         """End now, because an operator wants it so."""
         self._settle(Signal(Kind.DRAINED, ErrorCode.OPERATOR, detail, status=503))
 

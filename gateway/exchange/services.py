@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..hooks.calls import Hooks
 from ..ledger.interface import Ledger
+from ..record import Intent
 from ..redact import Redactor
 from .completion import Link
 
@@ -21,8 +22,13 @@ if TYPE_CHECKING:
 class Running(Protocol):
     """Whatever keeps a client's answer under way."""
 
+    intent: Intent
+
     def drain(self) -> None:
         """End now, because the gateway is stopping."""
+
+    def kill(self, detail: str) -> None:
+        """End now, because an operator wants it so; `detail` is told to the client and in the row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,7 @@ def _go_command(place: Place) -> list[str]:
 _GATEWAY_CONF = """\
 [gateway]
 listen = tcp:{port}:interface=127.0.0.1
+admin = off
 state_dir = {state}
 drain_timeout = 2s
 log = text

@@ -145,6 +145,7 @@ class Redactor:
     def of(cls, config: Config) -> Self:
         """A redactor that knows the configuration's secrets."""
         secrets = [upstream.api_key for upstream in config.upstreams.values()]
+        secrets.append(config.gateway.admin_token)
         if config.ledger.postgres is not None:
             secrets.append(config.ledger.postgres.password)
         return cls(secret.reveal() for secret in secrets if secret is not None)

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address
@@ -30,6 +32,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from . import signals
+from .admin.errors import AdminError
+from .admin.fleet import LocalFleet
 from .assembly import Assembly, assemble
 from .config import Config, with_demo
 from .config.advice import advice
@@ -43,6 +47,9 @@ from .listening import Listener, ListenError, adopt, open_listener
 from .notify import Notifier
 from .state import State, StateError, open_state
 from .upstream.endpoint import CertificateFileError
+
+if TYPE_CHECKING:
+    from .admin.listener import AdminListener
 
 _log = Logger(namespace="gateway.service")
 
@@ -81,6 +88,7 @@ class GatewayService(Service):
         self._sites: list[GatewaySite] = []
         self._drain = Drain(self._sites, reactor)
         self._drained: Deferred[None] | None = None
+        self._admin: AdminListener | None = None
         #: What was opened and put together at start, for those who report on it; None before.
         self.state: State | None = None
         self.assembly: Assembly | None = None
@@ -116,7 +124,7 @@ class GatewayService(Service):
         """Make everything ready; a worker accepts when it is told to.  Raises `StartError`."""
         try:
             self._start()
-        except (StateError, CertificateFileError, ListenError) as error:
+        except (StateError, CertificateFileError, ListenError, AdminError) as error:
             raise StartError(str(error)) from error
         except HookError as error:
             raise StartError(f"[hooks] module: {error}") from error
@@ -171,6 +179,18 @@ class GatewayService(Service):
             assembly.door.admitted,
             assembly.services.reading_on,
         )
+
+        if self._alone and config.gateway.admin is not None:
+            from .admin.listener import AdminListener  # no worker needs what that takes
+
+            self._admin = AdminListener(config, self._fleet(), self._reactor)
+            self._admin.start()
+
+    def _fleet(self) -> LocalFleet:
+        def stop() -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+        return LocalFleet(self, self._config.source, time.time(), stop)
 
     def _running(self) -> None:
         signals.install(self._reactor, self.hurry)
@@ -249,6 +269,8 @@ class GatewayService(Service):
                 await self.state.shipper.stop()
         if self.assembly is not None and self.assembly.hooks is not None:
             await self.assembly.hooks.stop()
+        if self._admin is not None:
+            await self._admin.stop()
 
 
 def _stop_listening(port: IListeningPort) -> Deferred[object]:

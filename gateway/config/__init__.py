@@ -69,14 +69,16 @@ def load(
     environ: Mapping[str, str] | None = None,
     *,
     secrets: bool = True,
+    admin: bool | None = None,
 ) -> Config:
     """The configuration in a file.  Secrets are read too: from `environ`, or from their files.
 
-    Without `secrets` only the ledger's own is.
+    Without `secrets` only the ledger's own is; the admin listener's token as `admin` says, or else
+    like all others.
 
     Raises `ConfigError` with every problem that was found.
     """
-    return parse(os.fspath(path), read_file(path), environ, secrets=secrets)
+    return parse(os.fspath(path), read_file(path), environ, secrets=secrets, admin=admin)
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -97,10 +99,16 @@ def builtin(environ: Mapping[str, str] | None = None) -> Config:
 
 
 def parse(
-    source: str, data: bytes, environ: Mapping[str, str] | None = None, *, secrets: bool = True
+    source: str,
+    data: bytes,
+    environ: Mapping[str, str] | None = None,
+    *,
+    secrets: bool = True,
+    admin: bool | None = None,
 ) -> Config:
     """The configuration in the text of a file, `source` being its name; see `load`."""
     report = Report(source)
     tables = read_tables(read(data, report), report)
     environ = os.environ if environ is None else environ
-    return build(source, tables, environ, report, secrets=secrets)
+    admin = secrets if admin is None else admin
+    return build(source, tables, environ, report, secrets=secrets, admin=admin)

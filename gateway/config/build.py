@@ -40,11 +40,12 @@ def build(
     report: Report,
     *,
     secrets: bool = True,
+    admin: bool = True,
 ) -> Config:
     """The configuration that the tables describe.
 
     Without `secrets` the keys of upstreams and clients are left where they are: whoever only reads
-    the ledger need not be able to read them.
+    the ledger need not be able to read them.  Without `admin` so is the admin listener's token.
 
     Raises `ConfigError` with all problems in `report`, those of the layers below included.
     """
@@ -57,7 +58,7 @@ def build(
 
     keys = environ if secrets else None
     check(tables, gateway_table, ledger_table, hooks, keys, report)
-    gateway = _gateway(gateway_table, environ, report)
+    gateway = _gateway(gateway_table, environ, report, admin=admin)
     upstreams = {
         name: upstream
         for name, table in named.items()
@@ -110,8 +111,10 @@ def _fields(table: Table) -> dict[str, Any]:
     return {key.field or name: table[name] for name, key in SECTIONS[table.kind].items()}
 
 
-def _gateway(table: Table, environ: Mapping[str, str], report: Report) -> Gateway:
+def _gateway(table: Table, environ: Mapping[str, str], report: Report, *, admin: bool) -> Gateway:
     fields = _fields(table)
+    fields["admin_asked"] = "admin" in table.explicit
+    fields["admin_token"] = _secret(table, "admin_token", environ if admin else None, report)
     if fields["state_dir"] is None:
         try:
             fields["state_dir"] = default_state_dir(environ)

@@ -33,6 +33,7 @@ def check(
     upstreams = [table for table in tables if table.kind == "upstream"]
     routes = [table for table in tables if table.kind == "route"]
     _check_gateway(gateway, report)
+    _check_admin(gateway, environ, report)
     if environ is not None:
         _check_certificates(gateway, environ, report)
     _check_ledger(ledger, report)
@@ -63,29 +64,53 @@ def _check_gateway(gateway: Table, report: Report) -> None:
         gateway.report(report, "state_dir", "this is not a directory, name one")
 
 
+def _check_admin(gateway: Table, environ: Mapping[str, str] | None, report: Report) -> None:
+    """Whoever is let in there may read every row and stop the gateway."""
+    text = gateway["admin"]
+    if text is None:
+        return
+    if text in gateway["listen"] and "admin" in gateway.lines:
+        what = "listen has this one already, name another one"
+        gateway.report(report, "admin", what)
+    if not parse_endpoint(text).local and gateway["admin_token"] is None:
+        what = (
+            "whoever reaches this may read all rows and stop the gateway: add admin_token, or "
+            "listen on loopback only (interface=127.0.0.1)"
+        )
+        gateway.report(report, "admin", what)
+    if environ is not None:
+        _check_files(gateway, "admin", text, environ, report)
+
+
 def _check_certificates(gateway: Table, environ: Mapping[str, str], report: Report) -> None:
-    """Each file of a listener by itself, and then what they are together."""
     for text in gateway["listen"]:
-        endpoint = parse_endpoint(text)
-        unreadable = False
-        for value in endpoint.files:
-            try:
-                path = file_named(value, environ)
-                reason = _unreadable(path)
-            except BadValue as error:
-                gateway.report(report, "listen", str(error))
-                unreadable = True
-                continue
-            if reason:
-                what = f"{path} cannot be read ({reason}), make it readable or name another"
-                gateway.report(report, "listen", what)
-                unreadable = True
-        if unreadable:
-            continue
+        _check_files(gateway, "listen", text, environ, report)
+
+
+def _check_files(
+    gateway: Table, key: str, text: str, environ: Mapping[str, str], report: Report
+) -> None:
+    """Each file of a listener by itself, and then what they are together."""
+    endpoint = parse_endpoint(text)
+    unreadable = False
+    for value in endpoint.files:
         try:
-            identities(endpoint, environ)
+            path = file_named(value, environ)
+            reason = _unreadable(path)
         except BadValue as error:
-            gateway.report(report, "listen", str(error))
+            gateway.report(report, key, str(error))
+            unreadable = True
+            continue
+        if reason:
+            what = f"{path} cannot be read ({reason}), make it readable or name another"
+            gateway.report(report, key, what)
+            unreadable = True
+    if unreadable:
+        return
+    try:
+        identities(endpoint, environ)
+    except BadValue as error:
+        gateway.report(report, key, str(error))
 
 
 def _check_ledger(ledger: Table, report: Report) -> None:

@@ -123,6 +123,11 @@ def listener(text: str) -> str:
     return text
 
 
+def listener_or_off(text: str) -> str | None:
+    """The same, or None for ``off``."""
+    return None if text == "off" else listener(text)
+
+
 def _check(kind: str, name: str, value: str) -> None:
     """Refuse what Twisted, or the kernel, would refuse later and less clearly."""
     if name == "port" and not (re.fullmatch("[0-9]{1,5}", value) and int(value) <= 65535):

@@ -181,6 +181,9 @@ class Gateway:
     trusted_proxies: tuple[Proxy, ...] = ()
     #: In lower case, IPv6 addresses in brackets; None: what is right for each listener.
     allowed_hosts: tuple[str, ...] | None = None
+    admin: str | None = None  #: an endpoint string; None is ``off``
+    admin_asked: bool = False  #: the file says where, so that a start without it is none
+    admin_token: Secret | None = None
     drain_timeout: float = 600.0
     workers: int = 0  #: how many processes serve besides this one; 0: this one itself
     max_draining: int = 4  #: generations of workers

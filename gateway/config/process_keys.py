@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from . import network, secret, url, values
-from .endpoint import listener
+from .endpoint import listener, listener_or_off
 from .key import Key, one
 from .model import Durability, LogFormat
 
@@ -38,6 +38,19 @@ GATEWAY: Mapping[str, Key] = {
         "[::1] where the gateway listens on loopback, any elsewhere.",
         example="localhost llm.example.org",
         many=True,
+    ),
+    "admin": Key(
+        listener_or_off,
+        "Where operators and Prometheus ask: an endpoint string as in listen. Beyond loopback it "
+        "takes an admin_token. off: nowhere. If it is not written here and the port is taken, the "
+        "gateway starts without.",
+        default="tcp:8081:interface=127.0.0.1",
+    ),
+    "admin_token": Key(
+        secret.reference,
+        "Where the token is that whoever asks there has to send (Authorization: Bearer ...), but "
+        "for /healthz and /readyz: env:NAME, file:/path or credential:NAME.",
+        example="credential:admin",
     ),
     "drain_timeout": Key(
         values.duration_or(0.0, "10ms", "24h"),

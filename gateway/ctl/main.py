@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from .. import __version__
 from ..config import ConfigError
 from ..ledger import LedgerError
-from . import check, reconcile, reprice, requests, usage
+from . import check, control, reconcile, reprice, requests, usage
 from .arguments import UsageError, parents
+from .asking import AskError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +52,7 @@ def _run(argv: Sequence[str] | None) -> int:
         status: int = arguments.run(arguments)
     except UsageError as error:
         parser.error(str(error))
-    except (ConfigError, LedgerError) as error:
+    except (ConfigError, LedgerError, AskError) as error:
         sys.stdout.flush()
         print(error, file=sys.stderr)
         return 1
@@ -67,12 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     before, after = parents()
     parser = argparse.ArgumentParser(
         prog="gatewayctl",
-        description="Check a gateway's configuration, look into its ledger, price it again.",
+        description="Check a gateway's configuration, look into its ledger, price it again; see "
+        "and steer one that runs.",
         epilog="gatewayctl COMMAND --help tells what a command can do.",
         parents=[before],
     )
     parser.add_argument("--version", action="version", version=f"gatewayctl {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (check, requests, usage, reprice, reconcile):
+    for command in (check, requests, usage, reprice, reconcile, control):
         command.add(commands, after)
     return parser

@@ -17,10 +17,15 @@ def place_of(config: Config) -> str:
     return str(config.ledger.path) if database is None else database.place
 
 
-def reading(config: Config) -> AbstractContextManager[Reader]:
-    """The ledger, read-only; raises `LedgerError`, also for what goes wrong meanwhile."""
+def reading(config: Config, seconds: float | None = None) -> AbstractContextManager[Reader]:
+    """The ledger, read-only; raises `LedgerError`, also for what goes wrong meanwhile.
+
+    `seconds` is how long a statement may take.
+    """
     database = config.ledger.postgres
-    return files.reading(config.ledger.path) if database is None else postgres.reading(database)
+    if database is None:
+        return files.reading(config.ledger.path, seconds)
+    return postgres.reading(database, seconds)
 
 
 def cost_writing(config: Config) -> AbstractContextManager[CostWriter]:

@@ -32,7 +32,7 @@ from .place import reading
 from .times import Zone
 
 #: How many rows are shown where nothing says how many.
-_LAST = 20
+LAST = 20
 #: How many ids are told where one was meant.
 _MATCHES = 10
 _DEFAULT = (
@@ -57,7 +57,7 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
         "--last",
         metavar="N",
         type=count,
-        help=f"how many (default: {_LAST}; with --since or --until all of them)",
+        help=f"how many (default: {LAST}; with --since or --until all of them)",
     )
     parser.add_argument(
         "--show",
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.show is not None:
             return _show(reader, arguments)
         everything = arguments.since is not None or arguments.until is not None
-        last = arguments.last or (None if everything else _LAST)
+        last = arguments.last or (None if everything else LAST)
         if arguments.follow:
             _follow(reader, which, last, arguments)
         else:

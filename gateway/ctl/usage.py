@@ -30,7 +30,7 @@ from .output import count as counted
 from .place import place_of, reading
 from .times import Zone, days
 
-_BY = ("model", "tenant", "route", "upstream", "outcome", "day", "session")
+BY = ("model", "tenant", "route", "upstream", "outcome", "day", "session")
 
 _SUMS = (
     "requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens",
@@ -53,7 +53,7 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
         "without a known price, tokens of requests that use none.",
     )
     parser.add_argument(
-        "--by", choices=_BY, default="model", help="what to sum up by (default: model)"
+        "--by", choices=BY, default="model", help="what to sum up by (default: model)"
     )
     add_times(parser)
     add_filters(parser)
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = config_of(arguments)
     with reading(config) as reader:
         check_names(reader, config, arguments)
-        report = _Report(reader, config)
+        report = UsageReport(reader, config)
         rows = list(report.by_day(which, where) if by == "day" else report.of(by, which))
     if not rows:
         in_that_time = " in that time" if arguments.since or arguments.until else ""
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-class _Report:
+class UsageReport:
     """The sums of a ledger; prices are read only if something came from a cache."""
 
     def __init__(self, reader: Reader, config: Config) -> None:

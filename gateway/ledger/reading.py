@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +18,9 @@ from urllib.parse import quote
 from ..record import Value
 from . import migrations
 from .interface import LedgerError
+
+#: Instructions of SQLite's machine between two looks at the clock: some 0.1 ms.
+_STEPS = 10_000
 
 
 class Reader(Protocol):
@@ -49,13 +53,34 @@ class SqliteReader:
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[Reader]:
-    """The ledger in a file, read-only.
+def reading(path: Path, seconds: float | None = None) -> Iterator[Reader]:
+    """The ledger in a file, read-only, for so many seconds at most.
 
     Raises `LedgerError`, also for what goes wrong while it is read.
     """
-    with opened(path, "ro") as db:
+    with opened(path, "ro") as db, _within(seconds, db, str(path)):
         yield SqliteReader(db, str(path))
+
+
+@contextlib.contextmanager
+def _within(seconds: float | None, db: sqlite3.Connection, place: str) -> Iterator[None]:
+    """Have statements end after so many seconds, with a `LedgerError` that says so."""
+    if seconds is None:
+        yield
+        return
+    deadline = time.monotonic() + seconds
+    db.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if time.monotonic() <= deadline:
+            raise
+        raise too_slow(place, seconds) from error
+
+
+def too_slow(place: str, seconds: float) -> LedgerError:
+    """What is said of a question that takes too long."""
+    return LedgerError(f"{place}: no answer within {seconds:g} s, ask for less (since, until)")
 
 
 @contextlib.contextmanager

@@ -55,6 +55,7 @@ max_buffered = 1MiB
 trusted_proxies = 10.0.0.0/8
     unix
 allowed_hosts = localhost *.example.com
+admin = unix:/run/gateway/admin
 max_head = 16KiB
 max_headers = 50
 client_head_timeout = 5s
@@ -94,6 +95,8 @@ upstream = own
         max_buffered=1024**2,
         trusted_proxies=(ip_network("10.0.0.0/8"), "unix"),
         allowed_hosts=("localhost", "*.example.com"),
+        admin="unix:/run/gateway/admin",
+        admin_asked=True,
         max_head=16 * 1024,
         max_headers=50,
         client_head_timeout=5.0,

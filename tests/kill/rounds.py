@@ -36,6 +36,7 @@ _PATIENCE = 20.0
 _CONFIG = """\
 [gateway]
 listen = tcp:{port}:interface=127.0.0.1
+admin = off
 state_dir = {state}
 [ledger]
 durability = {durability}

@@ -108,7 +108,8 @@ def _run(folder: Path, command: tuple[str, ...], environ: Mapping[str, str]) -> 
 class GatewayProcess:
     """See the module's text.
 
-    `sections` is the configuration but for ``[gateway]``, whose further keys are `options`;
+    `sections` is the configuration but for ``[gateway]``, whose further keys are `options`; without
+    an ``admin`` among them there is no admin listener: gateways must not compete for its port.
     `environ` is what the process finds in its environment besides.
     """
 
@@ -127,6 +128,8 @@ class GatewayProcess:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         listen = f"listen = tcp:{self.port}:interface=127.0.0.1"
+        if not options.startswith("admin ") and "\nadmin " not in options:
+            options = f"admin = off\n{options}"
         self.config.write_text(
             f"[gateway]\n{listen}\nallowed_hosts = gw.test localhost 127.0.0.1\n"
             f"state_dir = {self.state}\n{options}\n{sections}\n"

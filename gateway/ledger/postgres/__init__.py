@@ -40,15 +40,19 @@ def shipper_for(path: Path, database: Postgres, reactor: LedgerReactor) -> Shipp
     return Shipper(path, database, reactor)
 
 
-def reading(database: Postgres) -> contextlib.AbstractContextManager[PostgresReader]:
+def reading(
+    database: Postgres, seconds: float | None = None
+) -> contextlib.AbstractContextManager[PostgresReader]:
     """The ledger in a database, read-only; entering it connects, and blocks.
+
+    Each statement may take so many seconds.
 
     Raises `LedgerError`, also for what goes wrong while it is read.
     """
     _require_psycopg(database)
     from .reader import opened
 
-    return opened(database)
+    return opened(database, seconds)
 
 
 def cost_writing(database: Postgres) -> contextlib.AbstractContextManager[PostgresCostWriter]:

@@ -18,6 +18,7 @@ import psycopg
 from ...config.model import Postgres
 from ...record import Value
 from ..interface import LedgerError
+from ..reading import too_slow
 from . import schema
 from .server import ServerError, connect, text_of
 
@@ -50,11 +51,19 @@ class PostgresReader:
 
 
 @contextlib.contextmanager
-def opened(database: Postgres) -> Iterator[PostgresReader]:
+def opened(database: Postgres, seconds: float | None = None) -> Iterator[PostgresReader]:
     """See `gateway.ledger.postgres.reading`."""
     with connected(database) as connection:
         connection.execute("SET default_transaction_read_only = on")
-        yield PostgresReader(connection, database.place)
+        if seconds is not None:
+            milliseconds = str(round(seconds * 1000))
+            connection.execute("SELECT set_config('statement_timeout', %s, false)", (milliseconds,))
+        try:
+            yield PostgresReader(connection, database.place)
+        except psycopg.errors.QueryCanceled:
+            if seconds is None:
+                raise
+            raise too_slow(database.place, seconds) from None
 
 
 @contextlib.contextmanager

@@ -181,7 +181,7 @@ class Gateway:
     trusted_proxies: tuple[Proxy, ...] = ()
     #: In lower case, IPv6 addresses in brackets; None: what is right for each listener.
     allowed_hosts: tuple[str, ...] | None = None
-    admin: str | None = None  #: an endpoint string; None is ``off``
+    admin: str | None = "tcp:8081:interface=127.0.0.1"  #: an endpoint string; None is ``off``
     admin_asked: bool = False  #: the file says where, so that a start without it is none
     admin_token: Secret | None = None
     drain_timeout: float = 600.0

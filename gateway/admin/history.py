@@ -107,11 +107,12 @@ class History:
                 raise BadQuestion(_told(str(error))) from None
 
     def _requests(self, reader: Reader, arguments: argparse.Namespace) -> dict[str, Any]:
-        everything = arguments.since is not None or arguments.until is not None
-        last = arguments.last or (MOST if everything else LAST)
-        # One more than is told, to know whether there are more.
-        rows = list(queries.requests(reader, filter_of(arguments), last + (not arguments.last)))
-        return {"requests": rows[-last:], "truncated": not arguments.last and len(rows) > last}
+        last: int | None = arguments.last
+        if last is None and arguments.since is None and arguments.until is None:
+            last = LAST
+        # One more than may be told, to know whether there are more than these.
+        rows = list(queries.requests(reader, filter_of(arguments), last or MOST + 1))
+        return {"requests": rows[-MOST:], "truncated": len(rows) > MOST}
 
     def _usage(self, reader: Reader, arguments: argparse.Namespace) -> dict[str, Any]:
         which, report = filter_of(arguments), UsageReport(reader, self._config)

@@ -158,7 +158,8 @@ class Asker:
             raise AskError(f"{place.shown}: no answer ({_reason(error)})", gone=gone) from None
         try:
             answer = json.loads(body)
-            failed = answer["error"]["message"] if response.code >= 400 else None
+            # Only errors of an admin listener have their status in them.
+            failed = _message(answer, response.code) if response.code >= 400 else None
         except (ValueError, KeyError, TypeError):
             raise AskError(
                 f"{place.shown}: this is no gateway's admin listener (it answered "
@@ -168,6 +169,14 @@ class Asker:
             raise AskError(f"{place.shown}: {failed}")
         told: dict[str, Any] = answer
         return told
+
+
+def _message(answer: Any, status: int) -> str:
+    """The words of an error of an admin listener; raises KeyError, TypeError and ValueError."""
+    error = answer["error"]
+    if error["status"] != status:
+        raise ValueError("another status")
+    return str(error["message"])
 
 
 def _reason(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """An admin listener in memory: its site, door and answers, asked over the strict channel.
 
-What is faked is the fleet alone, which tests fill as they like, and the thread that asks the ledger.
+What is faked is the fleet alone, which tests fill as they like, and the thread that reads rows.
 """
 
 from __future__ import annotations

@@ -279,7 +279,9 @@ def test_no_answer_is_kept_guessed_at_or_shared(
 def test_a_bad_question_is_told_what_would_be_right(asked: Asked) -> None:
     answer = asked.ask("/api/v1/requests?outcom=finished")
     assert answer.status == 400
-    assert "'outcom' cannot be asked for, there are: error, last, model, outcome" in error_of(answer)
+    assert "'outcom' cannot be asked for, there are: error, last, model, outcome" in error_of(
+        answer
+    )
 
 
 def test_a_ledger_that_is_not_there_is_no_error_of_the_gateway(asked: Asked) -> None:

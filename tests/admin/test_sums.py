@@ -48,7 +48,7 @@ def test_what_is_kept_of_the_gone_is_the_sum_of_all(all_gone: list[Samples]) -> 
     kept: Samples = {}
     for last in all_gone:
         kept = departed(kept, json.loads(json.dumps(last)))  # as it comes from a worker
-    assert added([kept]) == {name: rows for name, rows in added(all_gone).items()}
+    assert added([kept]) == added(all_gone)
 
 
 def test_of_a_worker_that_is_gone_no_gauge_is_kept() -> None:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.logger import ILogObserver, LogEvent, Logger, globalLogBeginner
 from twisted.protocols.amp import AMP, Command
@@ -256,7 +256,7 @@ class _Control(AMP):
     def _kill(self, stream: str) -> dict[str, object]:
         return {"killed": self._worker.kill(stream)}
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The supervisor closed it, or is gone."""
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
         self.lost = True

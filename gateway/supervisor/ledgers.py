@@ -15,7 +15,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from ..config.model import Durability
-from ..ledger import damage
+from ..ledger import LedgerError, damage
 from ..ledger.store import Store
 from ..record import timestamp
 from ..statekey import load_key

@@ -43,9 +43,7 @@ def begin_streams(
         before = {name: connections(pid, gateway.port) for name, pid in workers}
         client = RawClient(gateway.port).post(CHAT, prompt(stream=True))
         client.body_until(CHAT_EVENTS[1])
-        [taker] = [
-            name for name, pid in workers if connections(pid, gateway.port) > before[name]
-        ]
+        [taker] = [name for name, pid in workers if connections(pid, gateway.port) > before[name]]
         clients[taker].append(client)
     return clients
 

@@ -54,7 +54,7 @@ def accepts(port: int) -> bool:
 def test_a_reload_refuses_no_connection_and_cuts_no_stream(
     start_workers: Start, go_on: threading.Event, manager: Manager
 ) -> None:
-    """O3, O2: new connections see the new configuration, the old generation serves what it holds."""
+    """O3, O2: new connections see the new configuration; streams stay with the old one."""
     gateway = start_workers(**manager.environ)
     with begin_stream(gateway) as client, Knocker(gateway.port) as knocker:
         gateway.edit("path = /v1/*", "path = /v2/*")

@@ -217,7 +217,7 @@ class Knocker:
             try:
                 with socket.create_connection(("127.0.0.1", self._port), PATIENCE) as sock:
                     sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-                    if not sock.recv(5) == b"HTTP/":
+                    if sock.recv(5) != b"HTTP/":
                         self.problems.append("no answer")
             except OSError as error:
                 self.problems.append(str(error))

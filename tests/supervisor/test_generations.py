@@ -1,4 +1,4 @@
-"""Generations of workers: how they take over from one another, and what becomes of their workers."""
+"""Generations of workers: how they take over from one another, and what becomes of workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker: a process that serves for a supervisor.  ``python -m gateway.worker NAME``.
+"""A worker: a process that serves for a supervisor.  ``python -m gateway.worker NAME GENERATION``.
 
 It gets everything from its supervisor (`gateway.supervisor.assignment`), and does what that says
 over the control connection (`gateway.supervisor.commands`).  When the supervisor is gone it accepts
@@ -18,7 +18,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -30,6 +29,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from . import journal
+from .admin.report import KINDS, kill, report
 from .assembly import share
 from .config import ConfigError, parse
 from .config.model import Config, LogFormat
@@ -45,24 +45,16 @@ _log = Logger(namespace="gateway.worker")
 #: Seconds in which the supervisor takes the last report.
 _GOODBYE_TIME: Final = 2.0
 
-#: What a report of a kind is made by, for those who ask: JSON comes out of it.
-Reporter = Callable[[GatewayService], object]
-#: Ends a stream by its id; whether there was one.
-Killer = Callable[[GatewayService, str], bool]
-
 
 class Worker:
     """The process, from its first words to its last."""
 
-    def __init__(
-        self, name: str, reactor: Any, reporters: Mapping[str, Reporter], kill: Killer
-    ) -> None:
+    def __init__(self, name: str, generation: int, reactor: Any) -> None:
         self.status = 0  #: how the process ends
         self._name = name
+        self._generation = generation
         self._reactor = reactor
-        self._reporters = reporters
-        self._kill = kill
-        self._control = _Control(self)
+        self.control = _Control(self)
         self._service: GatewayService | None = None
         self._limit = 0.0
         self._ending = False  #: it accepts no more
@@ -75,7 +67,7 @@ class Worker:
     def begin(self) -> None:
         """Take up the control connection, and get ready.  The reactor runs."""
         signal.signal(signal.SIGTERM, self._on_sigterm)
-        control = Factory.forProtocol(lambda: self._control)
+        control = Factory.forProtocol(lambda: self.control)
         self._reactor.adoptStreamConnection(assignment.CONTROL, socket.AF_UNIX, control)
         os.close(assignment.CONTROL)
         try:
@@ -144,11 +136,10 @@ class Worker:
 
     def report(self, kind: str, page: int) -> tuple[bytes, int]:
         """See `commands.Report`; raises `commands.UnknownReport`."""
-        if self._service is None or kind not in self._reporters:
+        if self._service is None or kind not in KINDS:
             raise commands.UnknownReport(kind)
         if page == 0:
-            report = self._reporters[kind](self._service)
-            self._pages[kind] = list(commands.pages(json.dumps(report).encode()))
+            self._pages[kind] = self._report(self._service, kind)
         pages = self._pages.get(kind, [])
         if page >= len(pages):
             raise commands.UnknownReport(f"{kind}, page {page}")
@@ -160,7 +151,11 @@ class Worker:
         """See `commands.Kill`."""
         if self._service is None:
             return False
-        return self._kill(self._service, stream)
+        return kill(self._service, stream)
+
+    def _report(self, service: GatewayService, kind: str) -> list[bytes]:
+        said = report(service, kind, self._name, self._generation)
+        return commands.pages(json.dumps(said).encode())
 
     def abandoned(self) -> None:
         """The supervisor is gone."""
@@ -193,26 +188,25 @@ class Worker:
     # What it says.
 
     def _say(self, command: type[Command], **arguments: object) -> Deferred[Any]:
-        if self._control.transport is None or self._control.lost:
+        if self.control.transport is None or self.control.lost:
             return Deferred()
-        said: Deferred[Any] = self._control.callRemote(  # type: ignore[no-untyped-call]
+        said: Deferred[Any] = self.control.callRemote(  # type: ignore[no-untyped-call]
             command, **arguments
         )
         return said.addErrback(lambda _: None)
 
     def _say_beat(self) -> None:
-        if self._service is not None and not self._control.lost:
-            self._control.callRemote(  # type: ignore[no-untyped-call]
+        if self._service is not None and not self.control.lost:
+            self.control.callRemote(  # type: ignore[no-untyped-call]
                 commands.Beat,
                 streams=self._service.streams,
                 connections=self._service.connections,
             )
 
     async def _say_goodbye(self, service: GatewayService) -> None:
-        reporter = self._reporters.get("metrics")
-        if reporter is None or self._control.lost:
+        if self.control.lost:
             return
-        pages = commands.pages(json.dumps(reporter(service)).encode())
+        pages = self._report(service, "metrics")
         said: Deferred[Any] = Deferred()
         for number, page in enumerate(pages):
             said = self._say(commands.Goodbye, page=number, pages=len(pages), content=page)
@@ -289,8 +283,8 @@ def _begin_log(name: str, destination: str, config: Config) -> None:
 
 
 def main() -> int:
-    """Be the worker whose name is the only argument."""
-    [name] = sys.argv[1:]
+    """Be the worker whose name and generation are the arguments."""
+    name, generation = sys.argv[1:]
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.set_inheritable(assignment.CONTROL, False)
@@ -300,7 +294,7 @@ def main() -> int:
 
     # Twisted's reactors tell the time of day; a step of it would fire or stall every timer.
     reactor.seconds = time.monotonic  # type: ignore[method-assign]
-    worker = Worker(name, reactor, {}, lambda service, stream: False)
+    worker = Worker(name, int(generation), reactor)
     reactor.callWhenRunning(worker.begin)
     reactor.run()
     return worker.status

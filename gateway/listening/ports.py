@@ -3,7 +3,7 @@
 Each port works on a copy of the listener's descriptor; to stop it closes that copy, and neither the
 listener nor another process that shares the socket notices.
 
-TCP ports are the reactor's own (`IReactorSocket.adoptStreamPort`).  For a Unix socket that would
+TCP ports are what `IReactorSocket.adoptStreamPort` makes.  For a Unix socket that would
 set its mode to 666, listen with a backlog of 50, and, to stop, shut it down and remove its file,
 all of which is up to whoever made the socket; hence `_UnixPort`.
 """
@@ -46,11 +46,28 @@ def adopt(
         port = _UnixPort(listener.socket, factory, reactor)
         port.startListening()
         return port
-    adopted: IListeningPort = reactor.adoptStreamPort(listener.fileno(), listener.family, factory)
+    adopted = _TcpPort._fromListeningDescriptor(
+        reactor, listener.fileno(), listener.family, factory
+    )
+    adopted.startListening()
     return adopted
 
 
-class _UnixPort(unix.Port):
+class _OneAtATime:
+    """Accepts one connection each time that the socket is ready.
+
+    Twisted takes all that wait, up to a hundred.  Of several processes that share the socket, the
+    one that wakes up first would have a whole burst of streams, for as long as these last.
+    """
+
+    numberAccepts = property(lambda self: 1, lambda self, value: None)  # noqa: N815 - Twisted's
+
+
+class _TcpPort(_OneAtATime, Port):
+    """A port on a copy of a listening TCP socket."""
+
+
+class _UnixPort(_OneAtATime, unix.Port):
     """A port on a copy of a listening Unix socket that somebody else made."""
 
     factory: Factory
@@ -67,7 +84,6 @@ class _UnixPort(unix.Port):
         self.connected = True
         self.socket = self._shared
         self.fileno = self.socket.fileno  # type: ignore[method-assign]
-        self.numberAccepts = 100
         self.startReading()  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Failure) -> None:

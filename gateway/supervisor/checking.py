@@ -1,4 +1,4 @@
-"""Has a configuration file judged by a process of the installed code (`gateway.supervisor.plan`)."""
+"""Has a file judged by a process of the installed code (`gateway.supervisor.plan`)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ AMP's values end at 65,535 bytes; what may be longer goes in pages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from twisted.protocols.amp import Boolean, Command, Integer, String, Unicode
@@ -78,7 +77,7 @@ class Beat(Command):
     """The reactor runs; so many streams and connections are open."""
 
     arguments = [(b"streams", Integer()), (b"connections", Integer())]
-    requiresAnswer = False
+    requiresAnswer = False  # noqa: N815
 
 
 class Leaving(Command):
@@ -91,6 +90,6 @@ class Goodbye(Command):
     arguments = [(b"page", Integer()), (b"pages", Integer()), (b"content", String())]
 
 
-def pages(content: bytes) -> Sequence[bytes]:
+def pages(content: bytes) -> list[bytes]:
     """At least one page."""
     return [content[at : at + PAGE] for at in range(0, len(content), PAGE)] or [b""]

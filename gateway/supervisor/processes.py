@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from twisted.logger import Logger
@@ -32,8 +32,15 @@ class Processes:
 
     generations: Generations
 
-    def __init__(self, reactor: Any, watchdog_limit: float, log: str) -> None:
-        """`log` is where workers' logs go, see `Assignment`."""
+    def __init__(
+        self,
+        reactor: Any,
+        watchdog_limit: float,
+        log: str,
+        on_end: Callable[[WorkerProcess], object],
+    ) -> None:
+        """`log` is where workers' logs go, see `Assignment`; `on_end` is told of each that ends."""
+        self._on_end = on_end
         self._reactor = reactor
         self._log_to = log
         self._watchdog: Watchdog[WorkerProcess] = Watchdog(watchdog_limit, reactor.seconds())
@@ -59,7 +66,7 @@ class Processes:
     # What is asked.
 
     def workers(self) -> list[WorkerProcess]:
-        """Those that live, in the order of their generations."""
+        """Those that live; those of the oldest generation first."""
         members = self.generations.members()
         return [self._workers[member] for member in members if member in self._workers]
 
@@ -142,6 +149,7 @@ class Processes:
     def worker_ended(self, worker: WorkerProcess, why: str) -> None:
         """See `Owner`."""
         del self._workers[worker.member]
+        self._on_end(worker)
         self._killed.pop(worker.member, None)
         self._watchdog.forget(worker)
         self.generations.died(worker.member, why)

@@ -29,6 +29,7 @@ from ..listening import ListenError
 from ..notify import Notifier, watchdog_interval
 from . import watchdog
 from .exiting import exit_with
+from .fleet import SupervisorFleet
 from .generation import Generation, Member
 from .generations import Generations
 from .ledgers import Ledgers
@@ -61,9 +62,15 @@ class SupervisorService(Service):
         self._manager = Manager(notifier or Notifier(), interval)
         self._sockets = Sockets()
         self._ledgers = Ledgers(f"process {os.getpid()}, instance {socket.gethostname()}")
-        self._processes = Processes(reactor, watchdog.limit(interval), log)
+        self._processes = Processes(
+            reactor, watchdog.limit(interval), log, lambda worker: self.fleet.forget(worker)
+        )
         self._generations = Generations(reactor, self._processes, self)
         self._processes.generations = self._generations
+        #: What the admin listener asks.
+        self.fleet = SupervisorFleet(
+            self._generations, self._processes.workers, plan.source, lambda: _terminate(reactor)
+        )
         self._look = LoopingCall(self._looked)
         self._look.clock = reactor
         self._done: Deferred[None] = Deferred()
@@ -160,6 +167,7 @@ class SupervisorService(Service):
         assert serving is not None
         self._sockets.keep(serving.plan.listen)
         self._keep_ledgers()
+        self.fleet.reloaded = False
         _log.error("{remark}; generation {number} goes on", remark=remark, number=serving.number)
         self._manager.ready(remark)
 
@@ -174,6 +182,7 @@ class SupervisorService(Service):
 
     def replaces(self, member: Member, delay: float) -> None:
         """See `Events`."""
+        self.fleet.restarts += 1
         _log.info("worker {worker} is replaced in {delay:g} s", worker=member.name, delay=delay)
 
     def swapped(self, new: Generation, old: Generation | None) -> None:
@@ -189,6 +198,7 @@ class SupervisorService(Service):
         if old is None:
             _log.info("rows go to {place}", place=plan.rows_go_to)
         else:
+            self.fleet.reloaded = True
             _log.info(
                 "generation {number} drains for up to {limit:g} s",
                 number=old.number,
@@ -241,3 +251,9 @@ class SupervisorService(Service):
         self._sockets.keep()
         self._generations.stop()
         return self._done
+
+
+def _terminate(reactor: Any) -> None:
+    """As SIGTERM does, the first one."""
+    if reactor.running:
+        os.kill(os.getpid(), signal.SIGTERM)

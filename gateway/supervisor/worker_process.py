@@ -12,10 +12,11 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.protocol import Factory, ProcessProtocol
@@ -37,6 +38,8 @@ _PIPE_TIME: Final = 1.0
 _MOST_STACKS: Final = 1 << 16
 _MOST_LINE: Final = 1 << 16
 _MOST_PAGES: Final = 1000
+#: Seconds that a worker has for a page of a report.
+_REPORT_TIME: Final = 2.0
 _ENDED_WELL: Final = "has ended"
 _LEVELS: Final = (
     *(LogLevel.critical,) * 3,
@@ -76,10 +79,11 @@ class WorkerProcess(ProcessProtocol):
         self.pid = 0
         self.streams = 0  #: open ones, at the last beat
         self.connections = 0
-        self.snapshot: Any = None  #: its last report of metrics
+        self.since = time.time()  #: when it was started, as seconds since the epoch
+        self.snapshot: dict[str, Any] | None = None  #: its last report of metrics
         self._owner = owner
         self._reactor = reactor
-        self._control = _Control(self)
+        self.control = _Control(self)
         self._asking = DeferredLock()
         self._sentence = ""
         self._killed_for = ""
@@ -104,7 +108,9 @@ class WorkerProcess(ProcessProtocol):
         }
         for position, listener in enumerate(listeners, assignment.LISTENERS):
             descriptors[position] = listener.fileno()
-        arguments = python.command("gateway.worker", self.member.name)
+        arguments = python.command(
+            "gateway.worker", self.member.name, str(self.member.generation.number)
+        )
         try:
             self._reactor.spawnProcess(
                 self, sys.executable, arguments, python.environment(), childFDs=descriptors
@@ -114,7 +120,7 @@ class WorkerProcess(ProcessProtocol):
         else:
             self.pid = self.transport.pid
             ours.setblocking(False)
-            factory = Factory.forProtocol(lambda: self._control)
+            factory = Factory.forProtocol(lambda: self.control)
             self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, factory)
         finally:
             os.close(null)
@@ -154,9 +160,9 @@ class WorkerProcess(ProcessProtocol):
 
     def _tell(self, command: type[Command], **arguments: object) -> Deferred[Any]:
         """Fires with None if the worker is gone before it answers: `worker_ended` follows."""
-        if self._control.transport is None:
-            return Deferred()
-        answer: Deferred[Any] = self._control.callRemote(  # type: ignore[no-untyped-call]
+        if self._over or self.control.transport is None:
+            return succeed(None)
+        answer: Deferred[Any] = self.control.callRemote(  # type: ignore[no-untyped-call]
             command, **arguments
         )
         return answer.addErrback(lambda _: None)
@@ -166,20 +172,22 @@ class WorkerProcess(ProcessProtocol):
         asked = self._tell(commands.Kill, stream=stream)
         return asked.addCallback(lambda answer: bool(answer and answer["killed"]))
 
-    def report(self, kind: str) -> Deferred[Any]:
-        """A report, which is anything that is JSON; None if it gives none."""
+    def report(self, kind: str) -> Deferred[dict[str, Any] | None]:
+        """See `gateway.admin.report.report`; None if it gives none, or not in time."""
         return self._asking.run(lambda: Deferred.fromCoroutine(self._report(kind)))
 
-    async def _report(self, kind: str) -> Any:
+    async def _report(self, kind: str) -> dict[str, Any] | None:
         content = bytearray()
         for page in range(_MOST_PAGES):
-            answer = await self._tell(commands.Report, kind=kind, page=page)
+            asked = self._tell(commands.Report, kind=kind, page=page)
+            asked.addTimeout(_REPORT_TIME, self._reactor, onTimeoutCancel=lambda *_: None)
+            answer = await asked
             if answer is None:
                 return None
             content += answer["content"]
             if page + 1 >= answer["pages"]:
                 break
-        report = json.loads(content)
+        report: dict[str, Any] = json.loads(content)
         if kind == "metrics":
             self.snapshot = report
         return report
@@ -235,8 +243,8 @@ class WorkerProcess(ProcessProtocol):
         self._over = True
         for line in self._lines.values():
             _relay(line)
-        if self._control.transport is not None:
-            self._control.transport.loseConnection()
+        if self.control.transport is not None:
+            self.control.transport.loseConnection()
         name, pid = self.member.name, self.pid
         if self._stacks:
             _log.error(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -162,9 +164,6 @@ def test_a_worker_that_is_replaced_serves_by_its_own_generation(
     start_workers: Start, upstream: ScriptedUpstream
 ) -> None:
     """O5, O3: whatever stands in the file by then."""
-    import os
-    import signal
-
     upstream.play(read_request, send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"))
     gateway = start_workers()
     gateway.edit("path = /v1/*", "path = /v2/*")

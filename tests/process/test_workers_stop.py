@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -112,8 +113,6 @@ def test_sigint_stops_as_sigterm_does(start_workers: Start) -> None:
     """O4: a terminal sends it to the workers, too, which leave it to the supervisor."""
     gateway = start_workers()
     for _, pid in gateway.workers():
-        import os
-
         os.kill(pid, signal.SIGINT)
     gateway.process.send_signal(signal.SIGINT)
     ended = gateway.wait()

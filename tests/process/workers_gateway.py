@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 from tests.process.gateway_process import _TWISTD, PATIENCE, GatewayProcess, eventually
 
+#: Seconds that a generation may take to start before a test fails: several processes have to.
+START_PATIENCE = 3 * PATIENCE
+
 #: Loaded by every Python process of the gateway: lets a test make one fail or hang.
 #: SIGUSR2 sends a worker into a loop, and a file ``broken`` keeps workers from starting.
 _SITECUSTOMIZE = """\
@@ -78,7 +81,7 @@ class WorkersGateway(GatewayProcess):
             assert self.process.poll() is None, f"the gateway has ended:\n{self.output}"
             return self.output.count(text) >= count
 
-        eventually(look, f"{text!r} in the log {count} times:\n{self.output}")
+        eventually(look, f"{text!r} in the log {count} times", START_PATIENCE)
 
     def reload(self, generation: int) -> None:
         """Send SIGHUP, and wait until this generation serves."""
@@ -119,7 +122,7 @@ class WorkersGateway(GatewayProcess):
 
     def wait_for_names(self, *names: str) -> None:
         """Wait until just these workers live."""
-        eventually(lambda: self.names() == list(names), f"workers {names} in\n{self.output}")
+        eventually(lambda: self.names() == list(names), f"workers {names}", START_PATIENCE)
 
 
 def connections(pid: int, port: int) -> int:
@@ -187,7 +190,7 @@ class Manager:
             found = [state for state in self.states if state.startswith(start)]
             return found if len(found) >= count else None
 
-        return eventually(look, f"{start} {count} times")
+        return eventually(look, f"{start} {count} times", START_PATIENCE)
 
     def close(self) -> None:
         """Listen no more."""

@@ -46,7 +46,7 @@ def adopt(
         port = _UnixPort(listener.socket, factory, reactor)
         port.startListening()
         return port
-    adopted = _TcpPort._fromListeningDescriptor(
+    adopted: IListeningPort = _TcpPort._fromListeningDescriptor(
         reactor, listener.fileno(), listener.family, factory
     )
     adopted.startListening()

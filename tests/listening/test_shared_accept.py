@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from twisted.internet.protocol import Factory, Protocol
@@ -23,9 +24,7 @@ class Counting(Factory):
 
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
-def test_a_port_takes_one_connection_at_a_time(
-    tmp_path_factory: pytest.TempPathFactory, kind: str
-) -> None:
+def test_a_port_takes_one_connection_at_a_time(tmp_path: Path, kind: str) -> None:
     """O3: of those that wait, the others take theirs."""
     from twisted.internet import reactor
 

@@ -168,7 +168,7 @@ def unable(folder: Path, upstream: ScriptedUpstream, listen: str = "", **keys: s
 
 
 def test_a_port_in_use_ends_the_supervisor(tmp_path: Path, upstream: ScriptedUpstream) -> None:
-    """O7"""
+    """O7: before any worker is started."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         listen = f"tcp:{other.getsockname()[1]}:interface=127.0.0.1"
         ended = unable(tmp_path, upstream, listen)
@@ -180,7 +180,7 @@ def test_a_port_in_use_ends_the_supervisor(tmp_path: Path, upstream: ScriptedUps
 def test_a_state_that_cannot_be_written_ends_the_supervisor(
     tmp_path: Path, upstream: ScriptedUpstream
 ) -> None:
-    """O7"""
+    """O7: before any worker is started."""
     (tmp_path / "state" / "tenant.key").mkdir(parents=True)
     ended = unable(tmp_path, upstream)
     assert ended.code == 1

@@ -111,7 +111,7 @@ def test_addresses_are_taken_over(start_workers: Start) -> None:
 
 
 def test_an_address_that_cannot_be_had_changes_nothing(start_workers: Start) -> None:
-    """O3, O7"""
+    """O3, O7: no worker is started for it."""
     gateway = start_workers()
     before = gateway.workers()
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -125,7 +125,7 @@ def test_an_address_that_cannot_be_had_changes_nothing(start_workers: Start) -> 
 
 
 def test_a_generation_that_does_not_start_changes_nothing(start_workers: Start) -> None:
-    """O3"""
+    """O3: and the next reload is tried as if there had been none."""
     gateway = start_workers()
     before = gateway.workers()
     broken = gateway.folder / "broken"

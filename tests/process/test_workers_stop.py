@@ -84,7 +84,7 @@ def test_a_second_signal_ends_streams_with_an_error_event(
 def test_streams_that_outlast_the_drain_end_with_an_error_event(
     start_workers: Start, upstream: ScriptedUpstream
 ) -> None:
-    """O4, A3"""
+    """O4, A3: in whichever worker they are."""
     upstream.play(read_request, send(SSE_HEAD, chunked(*CHAT_EVENTS[:2])), until_gone)
     gateway = start_workers("drain_timeout = 100ms")
     with begin_stream(gateway) as client:

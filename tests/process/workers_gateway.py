@@ -20,7 +20,7 @@ START_PATIENCE = 3 * PATIENCE
 #: Loaded by every Python process of the gateway: lets a test make one fail or hang.
 #: SIGUSR2 sends a worker into a loop, and a file ``broken`` keeps workers from starting.
 _SITECUSTOMIZE = """\
-import pathlib, signal, sys
+import os, pathlib, signal, sys
 
 def hang(*_):
     while True:
@@ -29,7 +29,7 @@ def hang(*_):
 if "gateway.worker" in sys.orig_argv:
     signal.signal(signal.SIGUSR2, hang)
     if pathlib.Path("broken").exists():
-        sys.exit(3)
+        os._exit(3)
 """
 
 

@@ -92,7 +92,7 @@ def test_what_workers_counted_that_are_gone_is_kept(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_worker_that_does_not_answer_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """O2"""
+    """O2: the others' reports do not wait for it."""
     world = World(monkeypatch, {"streams": []})
     world.pumps.pop()
     asked = world.fleet.report("streams")
@@ -103,7 +103,7 @@ def test_a_worker_that_does_not_answer_is_left_out(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_stream_is_killed_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """O4"""
+    """O4: all workers are asked."""
     world = World(monkeypatch, {})
     assert world.result(world.fleet.kill("stream-1")) is True
     assert world.killed == ["stream-1"] * 2
@@ -111,7 +111,7 @@ def test_a_stream_is_killed_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_status_tells_how_far_the_gateway_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """O2"""
+    """O2: from its start to its stop."""
     world = World(monkeypatch, {})
     assert world.fleet.status().state is State.STARTING
     for member in world.made.spawned:
@@ -128,7 +128,7 @@ def test_the_status_tells_how_far_the_gateway_is(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_drain_stops_the_gateway_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """O4"""
+    """O4: a second one would be a second SIGTERM, which hurries."""
     world = World(monkeypatch, {})
     world.fleet.drain()
     world.fleet.drain()

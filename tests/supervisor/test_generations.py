@@ -56,7 +56,7 @@ class World:
 
 
 def test_no_worker_accepts_before_all_of_a_generation_are_ready() -> None:
-    """O3"""
+    """O3: so one that is given up has cut nothing."""
     world = World()
     world.ready("g1w0")
     assert world.made.take() == ["spawn g1w0", "spawn g1w1"]
@@ -69,7 +69,7 @@ def test_no_worker_accepts_before_all_of_a_generation_are_ready() -> None:
 
 
 def test_the_old_generation_drains_when_the_new_one_accepts() -> None:
-    """O3"""
+    """O3: not before, so that somebody always does."""
     world = World().serving()
     world.reload()
     world.ready("g2w0", "g2w1")
@@ -84,7 +84,7 @@ def test_the_old_generation_drains_when_the_new_one_accepts() -> None:
 
 
 def test_a_bad_file_changes_nothing() -> None:
-    """O1"""
+    """O1: nobody is started."""
     world = World().serving()
     world.generations.reload()
     world.generations.checked(None)
@@ -93,7 +93,7 @@ def test_a_bad_file_changes_nothing() -> None:
 
 
 def test_reloads_during_a_swap_are_one_after_it() -> None:
-    """O3"""
+    """O3: the file may have changed since the first was read."""
     world = World().serving()
     world.reload()
     world.generations.reload()
@@ -131,7 +131,7 @@ def test_a_generation_of_which_a_worker_dies_before_it_is_ready_is_given_up() ->
 
 
 def test_a_generation_that_is_not_ready_in_time_is_given_up() -> None:
-    """O3"""
+    """O3: only the late one is to blame."""
     world = World().serving()
     world.reload()
     world.ready("g2w0")
@@ -142,7 +142,7 @@ def test_a_generation_that_is_not_ready_in_time_is_given_up() -> None:
 
 
 def test_a_first_generation_that_does_not_start_is_the_end() -> None:
-    """O7"""
+    """O7: nobody is tried again, and all are waited for."""
     world = World()
     world.made.take()
     world.die("g1w1")
@@ -153,7 +153,7 @@ def test_a_first_generation_that_does_not_start_is_the_end() -> None:
 
 
 def test_a_worker_that_dies_is_replaced_after_waits_that_double() -> None:
-    """O5"""
+    """O5: up to half a minute."""
     world = World().serving()
     for delay in (1, 2, 4, 8, 16, 30, 30):
         world.die("g1w1")
@@ -163,14 +163,14 @@ def test_a_worker_that_dies_is_replaced_after_waits_that_double() -> None:
 
 
 def test_waits_begin_anew_after_a_worker_that_lived_for_a_minute() -> None:
-    """O5"""
+    """O5: what happened before is forgotten."""
     backoff = Backoff()
     assert [backoff.after(0) for _ in range(3)] == [1, 2, 4]
     assert [backoff.after(59.9), backoff.after(60), backoff.after(0)] == [8, 1, 2]
 
 
 def test_a_replacement_accepts_as_soon_as_it_is_ready() -> None:
-    """O5"""
+    """O5: there is nobody to wait for."""
     world = World().serving()
     world.die("g1w1")
     world.clock.advance(1)
@@ -180,7 +180,7 @@ def test_a_replacement_accepts_as_soon_as_it_is_ready() -> None:
 
 
 def test_a_replacement_that_does_not_get_ready_is_killed_and_replaced() -> None:
-    """O5"""
+    """O5: the others serve on."""
     world = World().serving()
     world.die("g1w1")
     world.clock.advance(1)
@@ -202,7 +202,7 @@ def test_a_worker_that_a_signal_told_to_end_is_replaced_at_once() -> None:
 
 
 def test_a_worker_that_dies_while_a_new_generation_opens_does_not_stop_it() -> None:
-    """O5, O3"""
+    """O5, O3: it is replaced as any other."""
     world = World().serving()
     world.reload()
     world.ready("g2w0", "g2w1")
@@ -214,7 +214,7 @@ def test_a_worker_that_dies_while_a_new_generation_opens_does_not_stop_it() -> N
 
 
 def test_a_worker_that_does_not_end_in_its_time_is_killed() -> None:
-    """O4"""
+    """O4: its own deadlines come first."""
     world = World().serving()
     world.reload()
     world.bring_up(2)
@@ -225,7 +225,7 @@ def test_a_worker_that_does_not_end_in_its_time_is_killed() -> None:
 
 
 def test_a_stop_stops_every_generation_and_starts_nobody() -> None:
-    """O4"""
+    """O4: also those that drain already."""
     world = World().serving()
     world.reload()
     world.bring_up(2)
@@ -243,7 +243,7 @@ def test_a_stop_stops_every_generation_and_starts_nobody() -> None:
 
 @pytest.mark.parametrize("again", [1, 2])
 def test_workers_hurry_when_they_are_told_again(again: int) -> None:
-    """O4"""
+    """O4: each further signal goes on to them."""
     world = World().serving()
     world.generations.stop()
     world.made.take()

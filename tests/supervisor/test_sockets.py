@@ -50,7 +50,7 @@ def sockets(opener: Opener) -> Sockets:
 
 
 def test_an_address_that_stays_keeps_its_socket(sockets: Sockets, opener: Opener) -> None:
-    """O3"""
+    """O3: whatever comes and goes beside it."""
     [before, _] = sockets.take(["tcp:1", "tcp:2"])
     [_, after] = sockets.take(["tcp:3", "tcp:1"])
     assert after is before
@@ -69,7 +69,7 @@ def test_what_was_opened_before_a_failure_is_closed_again(sockets: Sockets, open
 
 
 def test_all_are_closed_at_the_end(sockets: Sockets, opener: Opener) -> None:
-    """O4"""
+    """O4: new connections are refused from then on."""
     sockets.take(["tcp:1", "unix:/s"])
     sockets.keep()
     assert opener.open == []
@@ -95,6 +95,6 @@ def test_what_counts_is_the_address(one: str, other: str, same: bool) -> None:
 
 
 def test_any_free_port_is_another_one_each_time() -> None:
-    """O3"""
+    """O3: the same text twice is two sockets."""
     one, two = places(["tcp:0", "tcp:0"])
     assert one != two

@@ -9,7 +9,7 @@ from gateway.supervisor.watchdog import BEAT, LIMIT, Watchdog, limit
 
 
 def test_a_worker_that_does_not_beat_for_the_limit_is_stuck_once() -> None:
-    """O2"""
+    """O2: who has been told of is not told of again."""
     watchdog: Watchdog[str] = Watchdog(LIMIT, 0.0)
     watchdog.beat("a", 0.0)
     watchdog.beat("b", 0.0)
@@ -30,7 +30,7 @@ def test_nobody_is_stuck_after_a_time_in_which_nobody_ran() -> None:
 
 
 def test_who_hangs_is_found_after_such_a_time() -> None:
-    """O9, O2"""
+    """O9, O2: forgiveness ends."""
     watchdog: Watchdog[str] = Watchdog(LIMIT, 0.0)
     watchdog.beat("a", 0.0)
     found = [watchdog.look(3600.0 + second) for second in range(20)]
@@ -38,7 +38,7 @@ def test_who_hangs_is_found_after_such_a_time() -> None:
 
 
 def test_a_worker_that_is_gone_is_not_stuck() -> None:
-    """O5"""
+    """O5: nobody waits for its beats."""
     watchdog: Watchdog[str] = Watchdog(LIMIT, 0.0)
     watchdog.beat("a", 0.0)
     watchdog.forget("a")

@@ -14,7 +14,6 @@ from . import __version__, log_destination
 from .config import Config, ConfigError, builtin, parse, read_file
 from .config.advice import advice
 from .hooks.loader import problem_of
-from .service import GatewayService
 
 
 class Options(usage.Options):
@@ -79,7 +78,10 @@ def makeService(options: Options) -> IService:
     # Twisted's reactors tell the time of day; a step of it would fire or stall every timer.
     reactor.seconds = time.monotonic  # type: ignore[method-assign]
     config = options.config
+    # Of the two, each is imported only where it is used: they take a tenth of a second and memory.
     if not config.gateway.workers:
+        from .service import GatewayService
+
         return GatewayService(config, reactor)
     from .supervisor.checking import check
     from .supervisor.plan import Plan

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twisted.internet.defer import Deferred, execute
 
 from .. import __version__
-from .report import kill, report
 
 if TYPE_CHECKING:
     from ..service import GatewayService
@@ -120,6 +119,8 @@ class LocalFleet:
     def report(self, kind: str) -> Deferred[list[dict[str, Any]]]:
         """See `Fleet.report`."""
 
+        from .report import report  # a supervisor, which has all this from its workers, need not
+
         def ask() -> list[dict[str, Any]]:
             return [report(self._service, kind, "gateway", 1)]
 
@@ -127,6 +128,8 @@ class LocalFleet:
 
     def kill(self, stream_id: str) -> Deferred[bool]:
         """See `Fleet.kill`."""
+        from .report import kill
+
         return execute(kill, self._service, stream_id)
 
     def drain(self) -> None:

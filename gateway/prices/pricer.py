@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from twisted.logger import Logger
@@ -49,17 +52,27 @@ class Pricer:
         self.unpriced = 0  #: records that told their usage and whose cost is not known
         self.missing = False  #: list prices were wanted and are not installed
         self._own = own
-        self._listed = listed
+        self._loaded = listed
+        self._load: Callable[[], ListPrices | None] | None = None
         self._named: set[tuple[str, str]] = set()
 
     @classmethod
     def of(cls, config: Config) -> Pricer:
-        """The prices of a configuration; reads the list prices, which takes 0.2 s."""
+        """The prices of a configuration; the list prices are read when one is asked for."""
         wanted = any(upstream.prices != OFF for upstream in config.upstreams.values())
-        listed = offline.load(config.upstreams) if wanted else None
-        pricer = cls(OwnPrices(config.prices), listed)
-        pricer.missing = wanted and listed is None
+        pricer = cls(OwnPrices(config.prices))
+        pricer.missing = wanted and not offline.installed()
+        if wanted and not pricer.missing:
+            pricer._load = partial(offline.load, config.upstreams)
         return pricer
+
+    @property
+    def _listed(self) -> ListPrices | None:
+        if self._load is not None:
+            load, self._load = self._load, None
+            self._loaded = load()
+            gc.freeze()  # it stays: the collector need not go through it again and again
+        return self._loaded
 
     def price(self, charge: Charge) -> Price | None:
         """What a request cost; None if that is not known.

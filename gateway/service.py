@@ -28,6 +28,7 @@ from twisted.application.service import Service
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -37,14 +38,14 @@ from .admin.fleet import LocalFleet
 from .assembly import Assembly, assemble
 from .config import Config, with_demo
 from .config.advice import advice
-from .demo import demo_site
 from .descriptors import Descriptors, raise_limit
 from .draining import Drain
 from .front.site import GatewaySite
 from .hooks.calls import Hooks
 from .hooks.loader import HookError, load
 from .listening import Listener, ListenError, adopt, open_listener
-from .notify import Notifier
+from .manager import LOOK, Manager
+from .notify import Notifier, watchdog_interval
 from .state import State, StateError, open_state
 from .upstream.endpoint import CertificateFileError
 
@@ -78,7 +79,8 @@ class GatewayService(Service):
         """
         self._config = config
         self._reactor = reactor
-        self._notifier = notifier or Notifier()
+        self._manager = Manager(notifier or Notifier(), watchdog_interval())
+        self._look = LoopingCall(self._looked)
         self._instance = f"{socket.gethostname()}-{os.getpid()}"
         self._alone = listeners is None
         self._ships = ships
@@ -148,6 +150,8 @@ class GatewayService(Service):
         hooks = None if config.hooks is None else Hooks(load(config.hooks), self._reactor)
         descriptors = self.descriptors = Descriptors(raise_limit())
         if config.gateway.demo:
+            from .demo import demo_site  # many modules, which few need
+
             demo = demo_site(self._reactor)
             demo.noisy = False
             self._demo_port = self._reactor.listenTCP(0, demo, interface="127.0.0.1")
@@ -198,7 +202,10 @@ class GatewayService(Service):
         # of milliseconds each time.
         gc.collect()
         gc.freeze()
-        self._notifier.send("READY=1", f"STATUS={self._config.source}")
+        if self._alone:
+            self._manager.ready()
+            self._look.clock = self._reactor
+            self._look.start(LOOK)
         for sentence in advice(self._config):
             _log.warn("{sentence}", sentence=sentence)
         for description in self._config.gateway.listen:
@@ -206,6 +213,16 @@ class GatewayService(Service):
         _log.info("rows go to {path}", path=str(self._config.ledger.path))
         if self._config.ledger.postgres is not None:
             _log.info("and from there to {place}", place=self._config.ledger.postgres.place)
+
+    def _looked(self) -> None:
+        streams = "1 stream" if self.streams == 1 else f"{self.streams} streams"
+        stopping = self._drained is not None
+        self._manager.look(
+            f"stopping: {streams}" if stopping else f"{self._config.source}: {streams}",
+            self._reactor.seconds(),
+            stopping=stopping,
+            alive=True,
+        )
 
     # Stop.
 
@@ -244,7 +261,8 @@ class GatewayService(Service):
         """Refuse new requests, drain what runs, unless that is being done, and stop the rest."""
         super().stopService()  # type: ignore[no-untyped-call]
         self._drain.accepting = False
-        self._notifier.send("STOPPING=1")
+        if self._alone:
+            self._manager.stopping()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
@@ -271,6 +289,8 @@ class GatewayService(Service):
             await self.assembly.hooks.stop()
         if self._admin is not None:
             await self._admin.stop()
+        if self._look.running:
+            self._look.stop()
 
 
 def _stop_listening(port: IListeningPort) -> Deferred[object]:

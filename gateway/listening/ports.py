@@ -46,7 +46,7 @@ def adopt(
         port = _UnixPort(listener.socket, factory, reactor)
         port.startListening()
         return port
-    adopted: IListeningPort = _TcpPort._fromListeningDescriptor(
+    adopted: IListeningPort = _TcpPort._fromListeningDescriptor(  # type: ignore[no-untyped-call]
         reactor, listener.fileno(), listener.family, factory
     )
     adopted.startListening()

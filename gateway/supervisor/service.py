@@ -26,6 +26,7 @@ from twisted.logger import Logger
 
 from ..ledger import LedgerError
 from ..listening import ListenError
+from ..manager import Manager
 from ..notify import Notifier, watchdog_interval
 from . import watchdog
 from .exiting import exit_with
@@ -33,10 +34,10 @@ from .fleet import SupervisorFleet
 from .generation import Generation, Member
 from .generations import Generations
 from .ledgers import Ledgers
-from .manager import Manager, status
 from .plan import Plan, PlanError
 from .processes import Processes
 from .sockets import Sockets
+from .status import status
 
 _log = Logger(namespace="gateway.supervisor")
 

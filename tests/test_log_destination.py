@@ -93,3 +93,20 @@ def test_an_observer_that_there_is_not_is_told_by_name(
 ) -> None:
     with pytest.raises(UsageError, match=r"--logger nowhere\.to_be_found cannot"):
         chosen(tmp_path, monkeypatch, logger="nowhere.to_be_found")
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"nodaemon": True}, "stderr"),
+        ({"nodaemon": True, "logfile": "-"}, "stdout"),
+        ({"nodaemon": True, "logfile": "gateway.log"}, "pipe"),
+        ({"nodaemon": True, "syslog": True}, "pipe"),
+        ({"nodaemon": True, "logger": "some.function"}, "pipe"),
+        ({}, "pipe"),
+    ],
+)
+def test_workers_write_where_the_supervisor_does_if_several_can(
+    options: dict[str, object], where: str
+) -> None:
+    assert log_destination.of_workers(options) == where

@@ -252,3 +252,35 @@ def test_workers_hurry_when_they_are_told_again(again: int) -> None:
     assert world.made.take() == ["hurry g1w0", "hurry g1w1"] * again
     world.clock.advance(GRACE)
     assert world.made.take() == ["kill g1w0", "kill g1w1"]
+
+
+def test_nobody_is_replaced_in_a_generation_that_drains() -> None:
+    """O5, O3: not even who died just before."""
+    world = World().serving()
+    world.reload()
+    world.ready("g2w0", "g2w1")
+    world.die("g1w0")
+    world.accept("g2w0", "g2w1")
+    world.made.take()
+    world.clock.advance(5)
+    assert world.made.take() == []
+
+
+def test_what_was_checked_when_a_stop_was_asked_for_is_not_started() -> None:
+    """O4, O3: nobody is, from then on."""
+    world = World().serving()
+    world.generations.reload()
+    world.generations.stop()
+    world.made.take()
+    world.generations.checked(world.plan)
+    assert world.made.take() == []
+
+
+def test_a_worker_that_is_told_to_end_before_its_generation_serves_gives_that_up() -> None:
+    """O4, O3: the old one goes on."""
+    world = World().serving()
+    world.reload()
+    world.made.take()
+    world.generations.leaves(world.member("g2w0"))
+    why = "worker g2w0 was told to end"
+    assert world.made.take() == ["kill g2w0", "kill g2w1", f"give up 2: {why}"]

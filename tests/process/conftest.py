@@ -67,7 +67,9 @@ def start_workers(
 
     def start(options: str = "", **environ: str) -> WorkersGateway:
         options = f"workers = 2\n{options}"
-        gateway = WorkersGateway(tmp_path, upstream.sections(), options, environ)
+        # Whole generations start in the middle of some streams, however long that takes.
+        sections = upstream.sections(keepalive="off")
+        gateway = WorkersGateway(tmp_path, sections, options, environ)
         started.append(gateway)
         gateway.start()
         gateway.wait_for_log("generation 1 serves")

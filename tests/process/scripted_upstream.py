@@ -78,11 +78,11 @@ def send(*pieces: bytes) -> Step:
     return step
 
 
-def until(event: threading.Event) -> Step:
+def until(event: threading.Event, patience: float = PATIENCE) -> Step:
     """Be silent until the test sets `event`."""
 
     def step(peer: Peer) -> None:
-        assert event.wait(PATIENCE), "nobody set the event that the upstream waits for"
+        assert event.wait(patience), "nobody set the event that the upstream waits for"
 
     return step
 

@@ -15,7 +15,13 @@ import pytest
 from tests.process.gateway_process import Ended, eventually, free_port, twistd
 from tests.process.raw_client import PATHS, RawClient, prompt
 from tests.process.scripted_upstream import ScriptedUpstream, read_request, send, until
-from tests.process.workers_gateway import Manager, WorkersGateway, connections, descriptors
+from tests.process.workers_gateway import (
+    START_PATIENCE,
+    Manager,
+    WorkersGateway,
+    connections,
+    descriptors,
+)
 from tests.transcripts import CHAT_EVENTS
 from tests.world import LAST, SSE_HEAD, chunked
 
@@ -33,7 +39,7 @@ def begin_streams(
     upstream.play(
         read_request,
         send(SSE_HEAD, chunked(*CHAT_EVENTS[:2])),
-        until(go_on),
+        until(go_on, START_PATIENCE),
         send(chunked(*CHAT_EVENTS[2:]), LAST),
     )
     workers = gateway.workers()

@@ -13,7 +13,7 @@ import pytest
 from tests.process.gateway_process import eventually, free_port
 from tests.process.raw_client import PATHS, RawClient, prompt
 from tests.process.scripted_upstream import ScriptedUpstream, read_request, send, until
-from tests.process.workers_gateway import Knocker, Manager, WorkersGateway
+from tests.process.workers_gateway import START_PATIENCE, Knocker, Manager, WorkersGateway
 from tests.transcripts import CHAT_EVENTS
 from tests.world import LAST, SSE_HEAD, chunked
 
@@ -28,7 +28,7 @@ def go_on(upstream: ScriptedUpstream) -> threading.Event:
     upstream.play(
         read_request,
         send(SSE_HEAD, chunked(*CHAT_EVENTS[:2])),
-        until(event),
+        until(event, START_PATIENCE),
         send(chunked(*CHAT_EVENTS[2:]), LAST),
     )
     return event

@@ -16,7 +16,7 @@ from tests.process.scripted_upstream import (
     until,
     until_gone,
 )
-from tests.process.workers_gateway import Manager, WorkersGateway
+from tests.process.workers_gateway import START_PATIENCE, Manager, WorkersGateway
 from tests.transcripts import CHAT_EVENTS
 from tests.world import LAST, SSE_HEAD, chunked
 
@@ -42,7 +42,7 @@ def test_streams_come_to_their_ends(
     upstream.play(
         read_request,
         send(SSE_HEAD, chunked(*CHAT_EVENTS[:2])),
-        until(go_on),
+        until(go_on, START_PATIENCE),
         send(chunked(*CHAT_EVENTS[2:]), LAST),
     )
     gateway = start_workers(**manager.environ)

@@ -38,7 +38,8 @@ _OWN_SITES: Final = (b"same-origin", b"none")
 def hosts_of(config: Config) -> tuple[AllowedHosts, ...]:
     """What the admin listener answers to: on loopback always loopback's names, besides those that
     are configured."""
-    assert config.gateway.admin is not None
+    if config.gateway.admin is None:
+        return ()
     own = hosts_for(config.gateway.admin, None)
     configured = config.gateway.allowed_hosts
     if configured is None:

@@ -43,74 +43,107 @@ class AdminListener:
         config: Config,
         fleet: Fleet,
         reactor: Any,
-        history: History | None = None,
+        history: Callable[[Config], History] = History,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """`wall` is the time of day, in seconds since the epoch.  Nothing is opened yet."""
-        assert config.gateway.admin is not None
-        self._text = config.gateway.admin
-        self._asked = config.gateway.admin_asked
+        self._config = config
+        self._fleet = fleet
         self._reactor = reactor
-        self.site = AdminSite(
-            AdminResource(fleet, history or History(config)),
-            AdminDoor(hosts_of(config), config.gateway.admin_token),
-            reactor,
-            BodyBudget(64 * 1024),
-            _LIMITS,
-            wall,
-        )
+        self._history = history
+        budget = BodyBudget(64 * 1024)
+        self.site = AdminSite(self._resource(), self._door(), reactor, budget, _LIMITS, wall)
         self._listener: Listener | None = None
         self._port: IListeningPort | None = None
+
+    def _resource(self) -> AdminResource:
+        return AdminResource(self._fleet, self._history(self._config))
+
+    def _door(self) -> AdminDoor:
+        return AdminDoor(hosts_of(self._config), self._config.gateway.admin_token)
 
     @property
     def address(self) -> str | None:
         """Where it listens, as people are told; None if it does not."""
-        if self._port is None:
+        text = self._config.gateway.admin
+        if self._port is None or text is None:
             return None
         host = self._port.getHost()
         if not isinstance(host, IPv4Address | IPv6Address):
-            return self._text
+            return text
         name = f"[{host.host}]" if isinstance(host, IPv6Address) else host.host
-        scheme = "https" if parse_endpoint(self._text).kind in ("ssl", "tls") else "http"
+        scheme = "https" if parse_endpoint(text).kind in ("ssl", "tls") else "http"
         return f"{scheme}://{name}:{host.port}"
 
     def start(self, environ: Mapping[str, str] = os.environ) -> None:
-        """Listen.
+        """Listen, if that is wanted.
 
         Raises `AdminError` where the file says where to; what is so by default is left out with a
         warning, so that a second gateway starts as well.
         """
+        self._listener, self._port = self._opened(self._config, environ)
+        self._tell()
+
+    def reload(self, config: Config, environ: Mapping[str, str] = os.environ) -> Deferred[None]:
+        """Go on as another configuration says; fires when what is not needed any more is closed.
+
+        Where the address stays, so does the socket: nobody is refused meanwhile.  Raises
+        `AdminError`, and then nothing has changed.
+        """
+        before = self.address
+        same = config.gateway.admin == self._config.gateway.admin and self._listener is not None
+        listener, port = self._opened(config, environ, self._listener if same else None)
+        closed = self._closed(keep=same)
+        self._config, self._listener, self._port = config, listener, port
+        self.site.resource, self.site.door = self._resource(), self._door()
+        if self.address != before:
+            self._tell()
+        return closed
+
+    def _opened(
+        self, config: Config, environ: Mapping[str, str], listener: Listener | None = None
+    ) -> tuple[Listener, IListeningPort] | tuple[None, None]:
+        text = config.gateway.admin
+        if text is None:
+            return None, None
+        opened = None
         try:
-            self._listener = open_listener(self._text, environ)
-            self._port = adopt(self._reactor, self._listener, self.site, environ)
+            opened = listener or open_listener(text, environ)
+            return opened, adopt(self._reactor, opened, self.site, environ)
         except ListenError as error:
-            self._close_listener()
-            what = f"admin = {self._text}: {error.reason}"
-            if self._asked:
+            if opened is not None and opened is not listener:
+                opened.close()
+            what = f"admin = {text}: {error.reason}"
+            if config.gateway.admin_asked:
                 raise AdminError(f"[gateway] {what}; {_hint(error)}") from error
             _log.warn(
                 "there is no admin listener: {what}; name another port in admin, or write off",
                 what=what,
             )
-            return
-        _log.info("admin listener on {address}", address=self.address)
-        if importlib.util.find_spec("prometheus_client") is None:
-            _log.info("{what}", what=MISSING)
+            return None, None
+
+    def _tell(self) -> None:
+        if self.address is not None:
+            _log.info("admin listener on {address}", address=self.address)
+            if importlib.util.find_spec("prometheus_client") is None:
+                _log.info("{what}", what=MISSING)
 
     def stop(self) -> Deferred[None]:
         """Close it, and the connections that are open."""
-        port, self._port = self._port, None
-        self._close_listener()
+        closed = self._closed(keep=False)
         self.site.close_idle()
         self.site.abort_all()
+        return closed
+
+    def _closed(self, *, keep: bool) -> Deferred[None]:
+        """Close the port; `keep` the socket that it works on a copy of."""
+        port, self._port = self._port, None
+        listener, self._listener = self._listener, None
+        if listener is not None and not keep:
+            listener.close()
         if port is None:
             return succeed(None)
         return succeed(port).addCallback(lambda port: port.stopListening()).addCallback(_nothing)
-
-    def _close_listener(self) -> None:
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            listener.close()
 
 
 def _hint(error: ListenError) -> str:

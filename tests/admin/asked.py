@@ -13,7 +13,6 @@ from typing import Any
 from twisted.internet.defer import Deferred, execute, succeed
 from twisted.internet.task import Clock
 
-from gateway.admin.door import AdminDoor, hosts_of
 from gateway.admin.fleet import State, Status, Worker
 from gateway.admin.history import History
 from gateway.admin.listener import AdminListener
@@ -82,10 +81,14 @@ class Asked:
     def __init__(self, config: Config) -> None:
         self.clock = Clock()
         self.fleet = FakeFleet()
-        history = History(config, execute)
-        listener = AdminListener(config, self.fleet, self.clock, history, lambda: 1_700_000_000)
+        listener = AdminListener(
+            config,
+            self.fleet,
+            self.clock,
+            lambda config: History(config, execute),
+            lambda: 1_700_000_000,
+        )
         self.site: AdminSite = listener.site
-        self.door = AdminDoor(hosts_of(config), config.gateway.admin_token)
 
     def raw(self, data: bytes, method: str = "GET") -> Response:
         """What a connection is answered that sends `data`."""

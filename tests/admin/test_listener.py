@@ -8,8 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from treq.client import HTTPClient
+from twisted.internet import reactor
+from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from twisted.web.client import Agent
+from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
 from gateway.admin.errors import AdminError
@@ -139,6 +144,78 @@ def test_a_port_that_is_only_the_default_is_done_without(
     assert listener.address is None
     assert any("there is no admin listener" in line for line in lines)
     assert listener.stop().called
+
+
+def test_off_is_nothing_to_open(tmp_path: Path) -> None:
+    listener = AdminListener(a_config(tmp_path, "admin = off\n"), FakeFleet(), Clock())
+    listener.start()
+    assert listener.address is None
+    assert listener.stop().called
+
+
+# A reload, as a supervisor does it.
+
+
+async def asked(address: str, token: str | None = None) -> int:
+    """The status of an answer."""
+    client = HTTPClient(Agent(reactor))
+    headers = Headers({} if token is None else {"Authorization": [f"Bearer {token}"]})
+    response = await client.get(f"{address}/api/v1/status", headers=headers, timeout=20)
+    await response.content()
+    status: int = response.code
+    return status
+
+
+async def test_a_reload_keeps_the_socket_and_asks_for_the_new_token(tmp_path: Path) -> None:
+    place = "admin = tcp:0:interface=127.0.0.1\n"
+    listener = AdminListener(a_config(tmp_path, place), FakeFleet(), reactor)
+    listener.start()
+    address = listener.address
+    assert address is not None
+    assert await asked(address) == 200
+    config = a_config(tmp_path, f"{place}admin_token = env:TOKEN\n", TOKEN=TOKEN)
+    await listener.reload(config)
+    assert listener.address == address
+    assert await asked(address) == 401
+    assert await asked(address, TOKEN) == 200
+    await listener.stop()
+
+
+async def test_a_reload_to_another_place_leaves_the_first(tmp_path: Path) -> None:
+    listener = AdminListener(
+        a_config(tmp_path, "admin = tcp:0:interface=127.0.0.1\n"), FakeFleet(), reactor
+    )
+    listener.start()
+    first = listener.address
+    assert first is not None
+    await listener.reload(a_config(tmp_path, "admin = tcp:0:interface=127.0.0.1:backlog=5\n"))
+    second = listener.address
+    assert second is not None
+    assert await asked(second) == 200
+    with pytest.raises(ConnectionRefusedError):
+        await asked(first)
+    await listener.reload(a_config(tmp_path, "admin = off\n"))
+    assert listener.address is None
+    with pytest.raises(ConnectionRefusedError):
+        await asked(second)
+    await listener.stop()
+
+
+async def test_a_reload_to_a_place_that_is_taken_changes_nothing(
+    tmp_path: Path, taken: int
+) -> None:
+    """O1: what is wrong is told, and the old one keeps serving."""
+    listener = AdminListener(
+        a_config(tmp_path, "admin = tcp:0:interface=127.0.0.1\n"), FakeFleet(), reactor
+    )
+    listener.start()
+    address = listener.address
+    assert address is not None
+    with pytest.raises(AdminError):
+        listener.reload(a_config(tmp_path, f"admin = tcp:{taken}:interface=127.0.0.1\n"))
+    assert listener.address == address
+    assert await asked(address) == 200
+    await listener.stop()
 
 
 # One process.

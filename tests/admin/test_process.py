@@ -13,6 +13,7 @@ import pytest
 import treq.client
 from twisted.internet import reactor
 from twisted.web.client import Agent
+from twisted.web.http_headers import Headers
 
 from gateway.admin.streams import ENDED
 from tests.admin.test_exposition import check_by_promtool, read
@@ -79,7 +80,7 @@ def ctl(gateway: GatewayProcess, *arguments: str, **environ: str) -> tuple[int, 
 async def ask(port: int, target: str, **fields: str) -> tuple[int, bytes]:
     """Status and body of an answer."""
     client = treq.client.HTTPClient(Agent(reactor))
-    headers: dict[bytes | str, bytes | str] = {**fields}
+    headers = Headers({name: [value] for name, value in fields.items()})
     response = await client.get(f"http://127.0.0.1:{port}{target}", headers=headers, timeout=20)
     return response.code, await response.content()
 

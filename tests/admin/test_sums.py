@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.admin import sums
 from gateway.admin.families import FAMILIES, Kind
-from gateway.admin.sums import Samples, added, departed
+from gateway.admin.sums import Samples, Value, added, departed
 
 COUNTERS = [f for f in FAMILIES.values() if f.kind is Kind.COUNTER and not f.of_worker]
 
@@ -19,11 +19,12 @@ def samples(draw: st.DrawFn) -> Samples:
     """Counters as a process may have them."""
     said: Samples = {}
     for family in draw(st.lists(st.sampled_from(COUNTERS), max_size=4, unique_by=lambda f: f.name)):
+        amounts: st.SearchStrategy[Value] = st.integers(0, 1000).map(float)
         labels = st.lists(
             st.sampled_from("abc"), min_size=len(family.labels), max_size=len(family.labels)
         )
         rows = st.lists(
-            st.tuples(labels, st.integers(0, 1000).map(float)),
+            st.tuples(labels, amounts),
             max_size=3,
             unique_by=lambda row: tuple(row[0]),
         )

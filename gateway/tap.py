@@ -88,6 +88,7 @@ def makeService(options: Options) -> IService:
     from .supervisor.service import SupervisorService
 
     return SupervisorService(
+        config,
         Plan.of(config, options.text),
         lambda: check(reactor, options.path, config.source),
         reactor,

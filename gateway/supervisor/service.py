@@ -24,11 +24,14 @@ from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
+from ..admin.errors import AdminError
+from ..config import Config
 from ..ledger import LedgerError
 from ..listening import ListenError
 from ..manager import Manager
 from ..notify import Notifier, watchdog_interval
 from . import watchdog
+from .admin import Admin
 from .exiting import exit_with
 from .fleet import SupervisorFleet
 from .generation import Generation, Member
@@ -49,13 +52,15 @@ class SupervisorService(Service):
 
     def __init__(
         self,
+        config: Config,
         plan: Plan,
         check: Callable[[], Deferred[Plan]],
         reactor: Any,
         log: str,
         notifier: Notifier | None = None,
     ) -> None:
-        """`plan` is the first one, `check` finds the next; `log` is as `Assignment` has it."""
+        """`config` and `plan` are the first ones, `check` finds the next plan; `log` is as
+        `Assignment` has it."""
         self._plan = plan
         self._find_plan = check
         self._reactor = reactor
@@ -72,6 +77,7 @@ class SupervisorService(Service):
         self.fleet = SupervisorFleet(
             self._generations, self._processes.workers, plan.source, lambda: _terminate(reactor)
         )
+        self._admin = Admin(config, self.fleet, reactor)
         self._look = LoopingCall(self._looked)
         self._look.clock = reactor
         self._done: Deferred[None] = Deferred()
@@ -102,6 +108,11 @@ class SupervisorService(Service):
                 signal.signal(number, self._on_signal(first))
         self._look.start(watchdog.BEAT)
         self._generations.start(self._plan)
+        try:
+            self._admin.start()
+        except AdminError as error:
+            self.failed(str(error))
+            self._generations.stop()
 
     # Signals.
 
@@ -200,6 +211,7 @@ class SupervisorService(Service):
             _log.info("rows go to {place}", place=plan.rows_go_to)
         else:
             self.fleet.reloaded = True
+            self._admin.follow(plan)
             _log.info(
                 "generation {number} drains for up to {limit:g} s",
                 number=old.number,
@@ -240,7 +252,9 @@ class SupervisorService(Service):
         if self._failed:
             exit_with(1)
             self._reactor.callLater(0, self._reactor.stop)
-        self._done.callback(None)
+        self._admin.stop().addErrback(
+            lambda failure: _log.failure("the admin listener did not close", failure=failure)
+        ).chainDeferred(self._done)
 
     # Stop.
 

@@ -25,6 +25,7 @@ from .front.verdict import Admission, Refusal
 from .http1 import Framing, FramingKind
 from .http1.grammar import HOST
 from .intents import Intents
+from .journal.kinds import Kind
 from .match import Match
 from .record import ErrorCode, Outcome, Phase, Record
 from .routing import Router, upstream_path
@@ -84,7 +85,8 @@ class FrontDoor:
         try:
             return self._judged(request, framing)
         except Exception:
-            _log.failure("{request}: an error in the gateway itself", request=request)
+            what = "{request}: an error in the gateway itself"
+            _log.failure(what, request=request, kind=Kind.INTERNAL_ERROR)
             return self.refuse(request, 500, "an error in the gateway itself")
 
     def _judged(self, request: Request, framing: Framing) -> Admission | Refusal:
@@ -180,6 +182,7 @@ class FrontDoor:
                 status=status,
                 message=message,
                 what="no head" if request is None else repr(request),
+                kind=Kind.REFUSED,
             )
         body = dialect.error_body(Trouble(status, code, message))
         return Refusal(status, body, _FIELDS.get(status, ()))

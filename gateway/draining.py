@@ -25,6 +25,7 @@ from twisted.logger import Logger
 
 from .exchange.services import Running
 from .front.site import GatewaySite
+from .journal.kinds import Kind
 
 _log = Logger(namespace="gateway.draining")
 
@@ -60,6 +61,7 @@ class Drain:
                 limit=limit,
                 streams=_counted(len(running), "stream"),
                 connections=_counted(self._connections(), "connection"),
+                kind=Kind.DRAIN,
             )
         await self._wait(limit)
         self.accepting = False
@@ -71,7 +73,11 @@ class Drain:
         await self._wait(LAST_WORDS)
         left = self._connections()
         if left:
-            _log.warn("reset {count} connections whose clients did not take all", count=left)
+            _log.warn(
+                "reset {count} connections whose clients did not take all",
+                count=left,
+                kind=Kind.DRAIN,
+            )
         for site in self._sites:
             site.abort_all()
         await deferLater(self._clock, 0)  # resets are done in the reactor's next turn

@@ -1,7 +1,8 @@
 """Where twistd's options send the log; wherever it is, secrets are taken out on the way.
 
 twistd takes a function's name and calls it without arguments, so what the function needs is kept in
-this module: `choose` is called once, when the options are read, `observer` by twistd.
+this module: `choose` is called once, when the options are read, `observer` by twistd.  A process
+that is not twistd's asks for `of_process` instead.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ def _not_chosen() -> ILogObserver:
 
 
 _make: Callable[[], ILogObserver] = _not_chosen
+#: Our own observer, if it is not somebody else's that writes the log.
+_writing: journal.LossyObserver | None = None
 
 
 def choose(options: Mapping[str, Any], config: Config) -> str:
@@ -48,7 +51,7 @@ def choose(options: Mapping[str, Any], config: Config) -> str:
     def make() -> ILogObserver:
         log_format = config.gateway.log
         made = _destination(options, log_format) if given is None else _new_style(given())
-        return redacting(made, redactor)
+        return _noted(made, redactor)
 
     _make = make
     return f"{__name__}.observer"
@@ -69,6 +72,25 @@ def observer() -> ILogObserver:
     return _make()
 
 
+def of_process(config: Config, labels: Mapping[str, str | int]) -> ILogObserver:
+    """The log observer of a worker, which writes to the standard error that it was given.
+
+    `labels` say in every record which ``worker`` of which ``generation`` it is from.
+    """
+    return _noted(journal.observer(config.gateway.log, labels=labels), Redactor.of(config))
+
+
+def dropped() -> int:
+    """How many log records of this process were lost, because whoever reads them did not."""
+    return 0 if _writing is None else _writing.dropped
+
+
+def _noted(made: ILogObserver, redactor: Redactor) -> ILogObserver:
+    global _writing
+    _writing = made if isinstance(made, journal.LossyObserver) else None
+    return redacting(made, redactor)
+
+
 def _destination(options: Mapping[str, Any], log_format: LogFormat) -> ILogObserver:
     if options.get("syslog"):
         from twisted.python.syslog import SyslogObserver
@@ -78,7 +100,8 @@ def _destination(options: Mapping[str, Any], log_format: LogFormat) -> ILogObser
     if name == "-":
         return journal.observer(log_format, sys.stdout)
     if name or not options.get("nodaemon"):
-        return journal.observer(LogFormat.TEXT, LogFile.fromFullPath(name or _DEFAULT_FILE))
+        file_format = log_format if log_format is LogFormat.JSON else LogFormat.TEXT
+        return journal.observer(file_format, LogFile.fromFullPath(name or _DEFAULT_FILE))
     return journal.observer(log_format)
 
 

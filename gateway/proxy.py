@@ -17,6 +17,7 @@ from .front.request import Request
 from .front.verdict import Door
 from .inspection import inspect
 from .intents import Intents
+from .journal.kinds import Kind
 from .match import Match
 from .upstream.pool import Pool
 
@@ -56,7 +57,8 @@ class ReverseProxy(Resource):
         except TooLarge as error:
             return self._reject(request, 413, str(error))
         except Exception:
-            _log.failure("{request}: an error in the gateway itself", request=request)
+            what = "{request}: an error in the gateway itself"
+            _log.failure(what, request=request, kind=Kind.INTERNAL_ERROR)
             return self._reject(request, 500, "an error in the gateway itself")
         intent = self._intents.of(request, match, seen.peek, size)
         pool = self._pools[match.route.upstream.name]

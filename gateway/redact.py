@@ -24,9 +24,11 @@ from typing import Any, Final, Self
 from urllib.parse import quote
 
 from twisted.logger import ILogObserver, LogEvent, formatEvent
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .config.model import Config
+from .journal.kinds import Kind
 from .record import Intent, Record
 
 HIDDEN: Final = "[redacted]"
@@ -221,24 +223,51 @@ class _RedactingObserver:
     def __init__(self, observer: ILogObserver, redactor: Redactor) -> None:
         self._observer = observer
         self._redactor = redactor
+        self._structured: bool = getattr(observer, "structured", False)
 
     def __call__(self, event: LogEvent) -> None:
         """Pass on an event that holds no secret."""
         redact = self._redactor.redact
         clean: LogEvent = {name: event[name] for name in _KEPT if name in event}
+        if self._structured:
+            clean.update(self._structure(event))
         line = event.get("line")
         if isinstance(line, str) and "log_failure" not in event:  # one a request: the short way
             clean["log_format"], clean["line"] = "{line}", redact(line)
             self._observer(clean)
             return
         for name, value in event.items():
+            if name in clean:
+                continue
             if isinstance(value, str) and name != "log_format":
                 clean[name] = redact(value)
             elif isinstance(value, int | float | None):
                 clean[name] = value
         clean["log_format"] = "{log_redacted}"
-        clean["log_redacted"] = redact(_text(event))
+        text, traceback = _text(event)
+        if traceback is None:
+            clean["log_redacted"] = redact(text)
+        elif self._structured:
+            clean["log_redacted"], clean["traceback"] = redact(text), redact(traceback)
+        else:
+            clean["log_redacted"] = redact(f"{text}\n{traceback}")
         self._observer(clean)
+
+    def _structure(self, event: LogEvent) -> LogEvent:
+        """What of an event is no text and is known to hold no secret."""
+        found: LogEvent = {}
+        kind, record, failure = event.get("kind"), event.get("record"), event.get("log_failure")
+        if isinstance(kind, Kind):
+            found["kind"] = kind
+        if isinstance(record, Record):
+            intent = self._redactor.intent(record.intent)
+            if intent is not record.intent:
+                record = replace(record, intent=intent)
+            found["record"] = self._redactor.record(record)
+        if isinstance(failure, Failure) and failure.frames:
+            function, file, line, *_ = failure.frames[-1]
+            found["code"] = (file, line, function)
+        return found
 
 
 def redacting(observer: ILogObserver, redactor: Redactor) -> ILogObserver:
@@ -247,16 +276,19 @@ def redacting(observer: ILogObserver, redactor: Redactor) -> ILogObserver:
     What it gets are events with the text as it would have been written, traceback included, and
     those of the fields that are plain text or numbers, redacted; no object whose repr or attributes
     could tell more.
+
+    An observer whose ``structured`` is true gets, besides, the ``record`` of a settled request, the
+    record's ``kind``, and of a failure its ``traceback`` (then not part of the text) and ``code``:
+    the file, the line and the function that it came from.
     """
     return _RedactingObserver(observer, redactor)
 
 
-def _text(event: LogEvent) -> str:
-    """An event's text with its traceback."""
+def _text(event: LogEvent) -> tuple[str, str | None]:
+    """An event's text, and its traceback."""
     failure = event.get("log_failure")
     try:
-        text = formatEvent(event)
-        return text if failure is None else f"{text}\n{failure.getTraceback()}"
+        return formatEvent(event), None if failure is None else failure.getTraceback()
     except Exception as error:
         # Foreign objects make that text.  One that cannot be shown must not end the log.
-        return f"a log event could not be shown ({type(error).__name__})"
+        return f"a log event could not be shown ({type(error).__name__})", None

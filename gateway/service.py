@@ -32,7 +32,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from . import signals
+from . import journal, signals
 from .admin.errors import AdminError
 from .admin.fleet import LocalFleet
 from .assembly import Assembly, assemble
@@ -142,7 +142,7 @@ class GatewayService(Service):
     def _give_up(self, why: str) -> NoReturn:
         for listener in self._listeners:
             listener.close()
-        _log.critical("cannot start: {why}", why=why)
+        _log.critical("cannot start: {why}", why=why, kind=journal.Kind.START_FAILED)
         sys.exit(1)
 
     def _start(self) -> None:
@@ -207,10 +207,12 @@ class GatewayService(Service):
             self._look.clock = self._reactor
             self._look.start(LOOK)
         for sentence in advice(self._config):
-            _log.warn("{sentence}", sentence=sentence)
+            _log.warn("{sentence}", sentence=sentence, kind=journal.Kind.ADVICE)
         for description in self._config.gateway.listen:
-            _log.info("listening on {description}", description=description)
-        _log.info("rows go to {path}", path=str(self._config.ledger.path))
+            _log.info(
+                "listening on {description}", description=description, kind=journal.Kind.READY
+            )
+        _log.info("rows go to {path}", path=str(self._config.ledger.path), kind=journal.Kind.START)
         if self._config.ledger.postgres is not None:
             _log.info("and from there to {place}", place=self._config.ledger.postgres.place)
 
@@ -261,6 +263,7 @@ class GatewayService(Service):
         """Refuse new requests, drain what runs, unless that is being done, and stop the rest."""
         super().stopService()  # type: ignore[no-untyped-call]
         self._drain.accepting = False
+        _log.info("stopping", kind=journal.Kind.STOP)
         if self._alone:
             self._manager.stopping()
         return Deferred.fromCoroutine(self._stop())

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
 
 from twisted.logger import Logger, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
 from gateway.config.model import LogFormat
-from gateway.journal import StreamObserver, escape, log_record, observer
-from gateway.record import ErrorCode, Intent, Outcome, Phase, Record, Usage
-
-INTENT = Intent(
-    "id-1", 1.0, "i", "r", "up", "openai_chat", "POST", "/v1/chat/completions", "m", True,
-    "t", None, "127.0.0.1", None, 10,
-)  # fmt: skip
-FINISHED = Record(
-    INTENT, 2.0, Outcome.FINISHED, Phase.DONE, status_sent=200, events=5,
-    head_ms=12.3456, first_event_ms=20.0, duration_ms=1234.5, usage=Usage(9, output_tokens=0),
-)  # fmt: skip
+from gateway.journal import (
+    JsonObserver,
+    LossyObserver,
+    NativeObserver,
+    StreamObserver,
+    escape,
+    log_record,
+    observer,
+)
+from gateway.record import ErrorCode, Outcome, Phase, Record, Usage
+from tests.journal.fakes import FINISHED, INTENT, Journal
 
 
 def lines(*, priorities: bool, record: Record) -> list[str]:
@@ -91,15 +94,39 @@ def test_text_on_a_terminal_has_a_time_and_no_priority() -> None:
     assert line[:4].isdigit()
 
 
-def test_auto_is_systemds_form_only_where_the_journal_reads() -> None:
+def test_auto_is_systemds_form_only_where_the_journal_reads(tmp_path: Path) -> None:
+    """O6: the journal's own protocol if it listens, and lines with priorities if it does not."""
     reading, writing = os.pipe()
+    there, away = Journal(tmp_path / "socket"), str(tmp_path / "away")
     with os.fdopen(writing, "w") as stream:
         status = os.fstat(stream.fileno())
         environ = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
-        assert observer(LogFormat.AUTO, stream, environ)._priorities
-        assert not observer(LogFormat.AUTO, stream, {})._priorities
-        assert not observer(LogFormat.AUTO, io.StringIO(), environ)._priorities
+
+        def auto(stream: TextIO, environ: Mapping[str, str], journal: str) -> LossyObserver:
+            return observer(LogFormat.AUTO, stream, environ, journal=journal)
+
+        assert isinstance(auto(stream, environ, there.path), NativeObserver)
+        for text in (auto(stream, {}, there.path), auto(io.StringIO(), environ, there.path)):
+            assert isinstance(text, StreamObserver)
+            assert not text._priorities
+        lines = auto(stream, environ, away)
+        assert isinstance(lines, StreamObserver)
+        assert lines._priorities
+    there.close()
     os.close(reading)
+
+
+def test_json_is_written_where_it_is_asked_for() -> None:
+    made = observer(LogFormat.JSON, io.StringIO(), {}, labels={"worker": "1"})
+    assert isinstance(made, JsonObserver)
+
+
+def test_a_worker_is_in_front_of_each_of_its_lines() -> None:
+    stream = io.StringIO()
+    labels = {"worker": "2", "generation": 3}
+    write = StreamObserver(stream, priorities=True, labels=labels)
+    Logger(namespace="gateway", observer=write).info("hello")
+    assert stream.getvalue() == "<6>worker=2 generation=3 hello\n"
 
 
 def test_a_stream_that_is_gone_is_no_error() -> None:
@@ -107,4 +134,4 @@ def test_a_stream_that_is_gone_is_no_error() -> None:
     write = StreamObserver(stream, priorities=False)
     stream.close()
     Logger(namespace="gateway", observer=write).info("nobody hears this")
-    assert stream.closed  # and nothing was raised
+    assert write.dropped == 1  # and nothing was raised

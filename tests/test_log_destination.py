@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from twisted.python.usage import UsageError
 from zope.interface import implementer
 
 from gateway import log_destination
-from gateway.config import load
+from gateway.config import Config, load
 from tests.canaries import OWN_KEY, assert_clean
 
 SECTIONS = "[upstream a]\nurl = https://a.test\ndialect = openai\napi_key = env:KEY\n"
@@ -29,14 +30,21 @@ class Listener:
         heard.append(event)
 
 
-def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> ILogObserver:
-    """The observer that twistd would make with these options."""
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: str = "") -> Config:
+    """A configuration with a key of the gateway's own; `keys` are further ones of ``[gateway]``."""
     monkeypatch.setenv("KEY", OWN_KEY)
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
-    config = tmp_path / "gateway.ini"
-    config.write_text(SECTIONS)
+    path = tmp_path / "gateway.ini"
+    path.write_text(f"[gateway]\n{keys}\n{SECTIONS}")
+    return load(str(path))
+
+
+def chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: str = "", **options: Any
+) -> ILogObserver:
+    """The observer that twistd would make with these options."""
     asked = {"logger": None, "logfile": None, "nodaemon": True, "syslog": None, **options}
-    name = log_destination.choose(asked, load(str(config)))
+    name = log_destination.choose(asked, configured(tmp_path, monkeypatch, keys))
     assert name == "gateway.log_destination.observer"
     return log_destination.observer()
 
@@ -53,6 +61,37 @@ def test_the_file_of_logfile_holds_no_key(tmp_path: Path, monkeypatch: pytest.Mo
     text = path.read_text()
     assert text.count("[redacted]") == 2
     assert_clean(text, "the log")
+
+
+def test_a_file_takes_json_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "gateway.log"
+    log(chosen(tmp_path, monkeypatch, keys="log = json", logfile=str(path)))
+    for line in path.read_text().splitlines():
+        assert "[redacted]" in json.loads(line)["message"]
+
+
+def test_what_is_lost_is_known_to_whoever_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """O6: metrics tell it."""
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        log(chosen(tmp_path, monkeypatch))
+    assert log_destination.dropped() == 2
+    chosen(tmp_path, monkeypatch, logger=f"{__name__}.Listener")
+    assert log_destination.dropped() == 0
+
+
+def test_a_worker_writes_to_its_standard_error_and_says_who_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """H8"""
+    config = configured(tmp_path, monkeypatch, "log = json")
+    log(log_destination.of_process(config, {"worker": "1", "generation": 2}))
+    for line in capfd.readouterr().err.splitlines():
+        told = json.loads(line)
+        assert (told["worker"], told["generation"]) == ("1", 2)
+        assert "[redacted]" in told["message"]
 
 
 def test_a_daemon_without_a_file_writes_where_twistd_does(

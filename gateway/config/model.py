@@ -51,6 +51,7 @@ class LogFormat(StrEnum):
     AUTO = "auto"
     TEXT = "text"
     SYSTEMD = "systemd"
+    JSON = "json"
 
 
 class Secret:

@@ -124,8 +124,9 @@ GATEWAY: Mapping[str, Key] = {
     ),
     "log": Key(
         values.choice(LogFormat),
-        "How the log is written: text, systemd (the journal's own protocol), or auto: "
-        "systemd under systemd and text elsewhere.",
+        "How the log is written: text, systemd (the journal's own protocol; where there is no "
+        "journal, lines with priorities), json (an object a line), or auto: systemd under systemd "
+        "and text elsewhere.",
         default="auto",
     ),
 }

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..journal.kinds import Kind
 from ..record import Record
 
 Link = tuple[str, Callable[[Record], object]]
@@ -36,6 +37,7 @@ def _call(record: Record, name: str, function: Callable[[Record], object]) -> De
             failure,
             id=record.intent.id,
             step=name,
+            kind=Kind.INTERNAL_ERROR,
         )
 
     def carried_on(result: object) -> Record:

@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from ..dialects.base import ResultsMeter, StreamKind
 from ..http1 import Framing, ResponseHead
 from ..inspection import Inspection
+from ..journal.kinds import Kind as LogKind
 from ..match import Match
 from ..record import ErrorCode, Intent, Phase, Record
 from ..upstream.connection import Connection
@@ -381,13 +382,17 @@ class Exchange:
 
     def bug_found(self, failure: Failure) -> None:
         """Our own code raised: end this exchange and say where."""
-        _log.failure("request {id}: an error in the gateway itself", failure, id=self.intent.id)
+        self._tell_bug("an error in the gateway itself", failure)
         name = failure.type.__name__ if failure.type else "error"
         detail = f"an error in the gateway itself ({name})"
         # What the relay knows may be what is broken: ask nobody, and add nothing to a stream.
         committed = self._request.status_sent is not None
         now = Circumstances(BodyState.OTHER if committed else BodyState.NOT_COMMITTED)
         self._settle(Signal(Kind.BUG, ErrorCode.BUG, detail, status=500), now)
+
+    def _tell_bug(self, what: str, failure: Failure | None = None) -> None:
+        kind = LogKind.INTERNAL_ERROR
+        _log.failure("request {id}: {what}", failure, id=self.intent.id, what=what, kind=kind)
 
     # The end.
 
@@ -419,14 +424,14 @@ class Exchange:
                 self._request.unregisterProducer()
             take_leave(self._request, self._dialect, self._relay, ending, signal)
         except Exception:
-            _log.failure("request {id}: the end could not be told", id=self.intent.id)
+            self._tell_bug("the end could not be told")
             self._request.abort()
         self._services.running.discard(self)
         self._services.reading_on.discard(self)
         try:
             record = self._record(ending)
         except Exception:
-            _log.failure("request {id}: its record is not complete", id=self.intent.id)
+            self._tell_bug("its record is not complete")
             record = Record(
                 self.intent, self._services.wall(), ending.outcome, ending.phase, ending.error
             )

@@ -33,6 +33,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from ..config.model import Durability
+from ..journal.kinds import Kind
 from ..record import ErrorCode, Intent, Outcome, Phase, Record, timestamp
 from . import damage
 from .chores import Chores
@@ -116,6 +117,7 @@ class SqliteLedger:
                 "missing here; save what can be read of it (sqlite3's .recover), then take it away",
                 path=str(self._path),
                 aside=str(aside),
+                kind=Kind.LEDGER_TROUBLE,
             )
         chores = Chores(self._store, self._retention, self._wall)
         self._writer = Writer(self._store, chores, self._reactor, self._reported, self._ended)
@@ -127,6 +129,7 @@ class SqliteLedger:
             _log.warn(
                 "{count} requests were open when their process died; they are settled as killed",
                 count=count,
+                kind=Kind.ROWS_KILLED,
             )
 
     def open(self, intent: Intent) -> Deferred[None]:
@@ -138,7 +141,8 @@ class SqliteLedger:
         try:
             row = intent_values(intent, self._store.spool.name)
         except Exception:
-            _log.failure("request {id}: its intent cannot be written", id=intent.id)
+            what, kind = "request {id}: its intent cannot be written", Kind.INTERNAL_ERROR
+            _log.failure(what, id=intent.id, kind=kind)
             return self._refusal("the intent cannot be written")
         if self._durability is Durability.PROCESS:
             problem = self._spooled(self._store.spool.open, row)
@@ -165,7 +169,8 @@ class SqliteLedger:
             return  # its intent was refused or abandoned: what is left of it is seen to here
         if self._writer is None or self._finished:
             self.dropped += 1
-            _log.error("request {id}: settled after the ledger stopped", id=record.intent.id)
+            what, kind = "request {id}: settled after the ledger stopped", Kind.INTERNAL_ERROR
+            _log.error(what, id=record.intent.id, kind=kind)
         elif not reserved and self.queued >= 2 * self._limit:
             self.dropped += 1
             self._trouble("the queue is full: rows of requests that were not sent are dropped")
@@ -181,7 +186,8 @@ class SqliteLedger:
             row = record_values(record)
         except Exception:
             self.dropped += 1
-            _log.failure("request {id}: its row cannot be written", id=record.intent.id)
+            what, kind = "request {id}: its row cannot be written", Kind.INTERNAL_ERROR
+            _log.failure(what, id=record.intent.id, kind=kind)
         else:
             problem = self._spooled(self._store.spool.settle, row)
             if problem is not None:
@@ -220,7 +226,8 @@ class SqliteLedger:
             self._trouble(f"the store failed ({report.error})")
         elif done and self._troubles and not self._spool_fails and self.queued <= self._limit // 2:
             self._troubles.clear()
-            _log.info("ledger {path}: takes rows again", path=str(self._path))
+            kind = Kind.LEDGER_RECOVERED
+            _log.info("ledger {path}: takes rows again", path=str(self._path), kind=kind)
         for opening in report.written:
             if opening.abandoned:
                 self._undo(opening.intent)
@@ -280,7 +287,8 @@ class SqliteLedger:
         """Log each kind of trouble once until it is over."""
         if what not in self._troubles:
             self._troubles.add(what)
-            _log.error("ledger {path}: {what}", path=str(self._path), what=what)
+            kind = Kind.LEDGER_TROUBLE
+            _log.error("ledger {path}: {what}", path=str(self._path), what=what, kind=kind)
 
     # The end.
 
@@ -314,6 +322,7 @@ class SqliteLedger:
             path=str(self._path),
             count=self.queued,
             seconds=STOP_TIMEOUT,
+            kind=Kind.LEDGER_TROUBLE,
         )
         self._finish()
 

@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from ..journal.kinds import Kind
 from ..record import Record, Usage
 from .pricer import MISSING, Pricer
 
@@ -92,7 +93,8 @@ class PriceLink:
             # After the links behind this one have had the record.
             self._reactor.callLater(0, self._end)
         if isinstance(result, Failure):
-            _log.failure("request {id}: it could not be priced", result, id=record.intent.id)
+            what, kind = "request {id}: it could not be priced", Kind.INTERNAL_ERROR
+            _log.failure(what, result, id=record.intent.id, kind=kind)
             return record
         return result
 

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from ..config.model import Config
 from ..config.price import OFF
+from ..journal.kinds import Kind
 from ..record import Record
 from . import offline
 from .charge import Charge, charge_of
@@ -125,6 +126,7 @@ class Pricer:
                 "unknown; add a [prices NAME] section for it and run gatewayctl reprice",
                 model=what[1],
                 upstream=what[0],
+                kind=Kind.NO_PRICE,
             )
 
 

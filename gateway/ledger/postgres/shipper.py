@@ -32,6 +32,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger, LogLevel
 
 from ...config.model import Postgres
+from ...journal.kinds import Kind
 from ..interface import LedgerError, LedgerReactor
 from .outbox import BATCH, Outbox, Row
 from .server import DEADLINE, RowsRefused, Server, ServerError
@@ -138,7 +139,8 @@ class Shipper:
             waiter.callback(None)
 
     def _say(self, level: LogLevel, text: str, **values: object) -> None:
-        _log.emit(level, f"{{place}}: {text}", place=self._place, path=str(self._path), **values)
+        told = {"place": self._place, "path": str(self._path), "kind": Kind.DATABASE, **values}
+        _log.emit(level, f"{{place}}: {text}", **told)
 
     # In the thread.
 

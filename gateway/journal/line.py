@@ -1,0 +1,101 @@
+"""What is told: the text of a log record, and the line of a settled request.
+
+What comes from outside (models, messages, paths) is escaped: one record is one line, whatever a
+client or an upstream put into it; only a traceback makes more.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.logger import LogEvent, Logger, LogLevel, formatEvent
+
+from ..record import Outcome, Record
+from .kinds import Kind
+
+_log = Logger(namespace="gateway")
+
+_AS_EXPECTED: Final = frozenset({Outcome.FINISHED, Outcome.CLIENT_GONE, Outcome.REPLAYED})
+#: Twisted's own chatter about factories and ports starting and stopping.
+_NOISE: Final = (
+    "log_legacy",
+    "twisted.internet",
+    "twisted.protocols",
+    "twisted.web",
+    "twisted.application",
+)
+#: syslog(3)'s priorities.
+_PRIORITIES: Final = {
+    LogLevel.debug: 7,
+    LogLevel.info: 6,
+    LogLevel.warn: 4,
+    LogLevel.error: 3,
+    LogLevel.critical: 2,
+}
+
+
+def log_record(record: Record) -> None:
+    """One line for a settled exchange: what was asked, how it ended, and why if it went wrong.
+
+    Of a batch's results there may be a hundred thousand: they are told of together, elsewhere.
+    """
+    intent, usage = record.intent, record.usage
+    if intent.dialect == "anthropic_batch":
+        return
+    parts = [
+        record.outcome.value,
+        str(record.status_sent or "-"),
+        f"{intent.method} {intent.path}",
+        f"model={escape(record.model_served or intent.model_requested or '-')}",
+        f"tokens={_known(usage.input_tokens)}/{_known(usage.output_tokens)}",
+        f"events={_known(record.events)}",
+        f"head={_seconds(record.head_ms)}",
+        f"first={_seconds(record.first_event_ms)}",
+        f"total={_seconds(record.duration_ms)}",
+    ]
+    if record.phase is not None and record.outcome is not Outcome.FINISHED:
+        parts.append(f"phase={record.phase.value}")
+    if record.error is not None:
+        parts.append(f"error={record.error.value}")
+    if record.error_detail:
+        parts.append(f"({escape(record.error_detail)})")
+    parts += [f"upstream={intent.upstream}", f"id={intent.id}"]
+    if record.outcome in _AS_EXPECTED:
+        _log.emit(LogLevel.info, "{line}", line=" ".join(parts), record=record, kind=Kind.REQUEST)
+    else:
+        kind = Kind.REQUEST_FAILED
+        _log.emit(LogLevel.warn, "{line}", line=" ".join(parts), record=record, kind=kind)
+
+
+def is_noise(event: LogEvent) -> bool:
+    """Whether a record is left out of every format."""
+    if not str(event.get("log_namespace", "")).startswith(_NOISE):  # asked first: comparing
+        return False  # levels takes longer than this
+    return bool(event.get("log_level", LogLevel.info) <= LogLevel.info)
+
+
+def priority(event: LogEvent) -> int:
+    """A record's level as syslog(3) counts them."""
+    return _PRIORITIES.get(event.get("log_level", LogLevel.info), 6)
+
+
+def text_of(event: LogEvent) -> str:
+    """A record's text, with its traceback if it comes with the failure itself."""
+    text: str = event["line"] if "line" in event else formatEvent(event)
+    failure = event.get("log_failure")
+    return f"{text}\n{failure.getTraceback()}" if failure is not None else text
+
+
+def escape(text: str) -> str:
+    """`text` without line breaks, control and other unprintable characters."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _known(count: int | None) -> str:
+    return "?" if count is None else str(count)
+
+
+def _seconds(milliseconds: float | None) -> str:
+    return "-" if milliseconds is None else f"{milliseconds / 1000:.3f}s"

@@ -1,0 +1,54 @@
+"""What all log observers share: they never wait, and they tell what that cost.
+
+A record that cannot be written at once is lost and counted; how many were is told in front of the
+next record that can be.  Records come from several threads (the ledger's shipper has its own), so
+one at a time is written.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from twisted.logger import ILogObserver, LogEvent, LogLevel
+from zope.interface import implementer
+
+from .kinds import Kind
+from .line import is_noise
+
+
+@implementer(ILogObserver)
+class LossyObserver:
+    """Gives log records to `_write`, which a subclass has."""
+
+    #: Whether `gateway.redact.redacting` passes on, besides texts, what a record is made of.
+    structured = False
+
+    def __init__(self) -> None:
+        self.dropped = 0  #: records lost since the start
+        self._untold = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, event: LogEvent) -> None:
+        """Write one record, or count it as lost."""
+        if is_noise(event):
+            return
+        with self._lock:
+            if self._untold and self._write(self._loss(event)):
+                self._untold = 0
+            if self._untold or not self._write(event):
+                self.dropped += 1
+                self._untold += 1
+
+    def _write(self, event: LogEvent) -> bool:
+        """Write one record without waiting; whether that was possible.  Never raises."""
+        raise NotImplementedError
+
+    def _loss(self, event: LogEvent) -> LogEvent:
+        return {
+            "log_level": LogLevel.warn,
+            "log_namespace": __name__,
+            "log_time": event.get("log_time", 0.0),
+            "log_format": "{count} log records were lost: whoever reads the log does not keep up",
+            "count": self._untold,
+            "kind": Kind.LOG_LOST,
+        }

@@ -9,7 +9,16 @@ OLDER := $(VENV)/older-sdks
 NODE := tests/sdks/node
 
 .DEFAULT_GOAL := help
-.PHONY: help run test behaviours clean
+.PHONY: help run test behaviours install uninstall clean
+
+# Where `make install` lays things down, and where it expects the gateway's own environment.
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+BINDIR ?= $(PREFIX)/lib/txgateway/bin
+DESTDIR ?=
+UNITS := gateway.service gateway.socket
+CONF := $(SYSCONFDIR)/gateway/gateway.ini
 
 define TRY
 
@@ -25,6 +34,8 @@ help:
 	@echo 'make run         set up if need be, then start the gateway on its built-in configuration'
 	@echo 'make test        set up if need be, then check style, types and behaviour, as CI does'
 	@echo 'make behaviours  write the column of tests in docs/behaviours.rst'
+	@echo 'make install     lay down the units for systemd and a configuration, as root'
+	@echo 'make uninstall   take the units away again; the configuration and the rows stay'
 	@echo 'make clean       remove .venv and everything else that was made here'
 
 # exec, so that Ctrl-C reaches the gateway and nothing stands between it and the terminal.
@@ -43,6 +54,43 @@ test: $(VENV)/.test $(OLDER)/.installed $(NODE)/node_modules/.installed
 
 behaviours:
 	@$(PYTHON) tests/behaviours.py
+
+# The programs come by pip, which a package that is being built (DESTDIR) does in its own way.
+define NEXT
+
+Next:
+$(if $(wildcard $(DESTDIR)$(BINDIR)/twistd),,
+  $(PYTHON) -m venv $(BINDIR:/bin=)
+  $(BINDIR)/pip install '.[all]'
+  $(BINDIR)/twistd --help >/dev/null
+  ln -s $(BINDIR)/gatewayctl $(PREFIX)/bin/
+)
+  edit $(CONF)
+  systemctl daemon-reload
+  systemctl enable --now gateway
+
+docs/operations.rst has the rest: keys, reloading, upgrades, the log.
+endef
+
+install: export NEXT := $(NEXT)
+install:
+	@install -d '$(DESTDIR)$(UNITDIR)' '$(DESTDIR)$(dir $(CONF))'
+	@for unit in $(UNITS); do \
+		sed -e 's|/usr/local/lib/txgateway/bin|$(BINDIR)|g' -e 's|/etc/gateway/gateway.ini|$(CONF)|g' \
+			systemd/$$unit >'$(DESTDIR)$(UNITDIR)'/$$unit && \
+		chmod 644 '$(DESTDIR)$(UNITDIR)'/$$unit && \
+		echo "installed $(DESTDIR)$(UNITDIR)/$$unit" || exit 1; \
+	done
+	@if [ -e '$(DESTDIR)$(CONF)' ]; then \
+		echo 'kept $(DESTDIR)$(CONF), which was there already; conf/gateway.ini has every key'; \
+	else \
+		install -m 644 conf/gateway.ini '$(DESTDIR)$(CONF)' && echo 'installed $(DESTDIR)$(CONF)'; \
+	fi
+	@echo "$$NEXT"
+
+uninstall:
+	@for unit in $(UNITS); do rm -f '$(DESTDIR)$(UNITDIR)'/$$unit; done
+	@echo 'the units are gone; $(DESTDIR)$(CONF) and the rows in /var/lib/gateway are left'
 
 clean:
 	rm -rf $(VENV) $(NODE)/node_modules build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

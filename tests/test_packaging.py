@@ -60,8 +60,8 @@ run()
 
 
 def unit() -> configparser.SectionProxy:
-    """The service's settings."""
-    parser = configparser.ConfigParser(interpolation=None)
+    """The service's settings; of those that come more than once, the last."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
     parser.read_string(UNIT.read_text(encoding="utf-8"))
     return parser["Service"]
 
@@ -138,16 +138,121 @@ def test_every_newsfragment_is_named_after_its_kind() -> None:
     assert [f for f in sorted(fragments) if not name.fullmatch(f)] == []
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+def systemd_analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """What systemd's own examination says, where it is installed."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")
-    program = unit()["ExecStart"].split()[0]
-    copy = tmp_path / UNIT.name
-    copy.write_text(UNIT.read_text(encoding="utf-8").replace(f"={program} ", f"={sys.executable} "))
-    command = ["systemd-analyze", "verify", str(copy)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert [line for line in run.stderr.splitlines() if UNIT.name in line] == []
+    command = ["systemd-analyze", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A folder with what ``make install`` lays down, and programs that can be run."""
+    programs = tmp_path / "opt" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("twistd", "gatewayctl"):
+        (programs / name).symlink_to(sys.executable)
+    make("install", f"DESTDIR={tmp_path / 'root'}", f"BINDIR={programs}")
+    return tmp_path / "root"
+
+
+def units(root: Path) -> list[Path]:
+    """The units that are installed under `root`."""
+    return sorted((root / "usr/local/lib/systemd/system").iterdir())
+
+
+def test_make_install_lays_down_units_that_run_what_is_installed(installed: Path) -> None:
+    service, socket = units(installed)
+    assert (service.name, socket.name) == ("gateway.service", "gateway.socket")
+    programs = installed.parent / "opt" / "bin"
+    text = service.read_text(encoding="utf-8")
+    commands = re.findall(r"^Exec(\w+)=(\S+)", text, re.MULTILINE)
+    assert commands == [
+        ("Start", f"{programs}/twistd"),
+        ("Reload", f"{programs}/gatewayctl"),
+        ("Reload", "/bin/kill"),
+    ]
+    assert str(programs.parents[1]) not in text.replace(str(programs), "")
+
+
+def test_make_install_says_what_comes_next(tmp_path: Path) -> None:
+    said = make("install", f"DESTDIR={tmp_path}", "PREFIX=/opt/gw", "SYSCONFDIR=/opt/etc")
+    done, _, to_do = said.partition("\nNext:\n")
+    assert f"installed {tmp_path}/opt/etc/gateway/gateway.ini" in done
+    assert "  /opt/gw/lib/txgateway/bin/pip install '.[all]'" in to_do.splitlines()
+    assert "  edit /opt/etc/gateway/gateway.ini" in to_do.splitlines()
+    assert "  systemctl enable --now gateway" in to_do.splitlines()
+    service = tmp_path / "opt/gw/lib/systemd/system/gateway.service"
+    assert "gatewayctl check /opt/etc/gateway/gateway.ini\n" in service.read_text()
+
+
+def test_make_install_keeps_a_configuration_that_is_there(installed: Path) -> None:
+    file = installed / "etc/gateway/gateway.ini"
+    assert file.read_bytes() == (ROOT / "conf" / "gateway.ini").read_bytes()
+    file.write_text("mine")
+    said = make("install", f"DESTDIR={installed}")
+    assert file.read_text() == "mine"
+    assert f"kept {file}, which was there already" in said
+
+
+def test_make_uninstall_takes_the_units_away_and_nothing_else(installed: Path) -> None:
+    make("uninstall", f"DESTDIR={installed}")
+    assert units(installed) == []
+    assert (installed / "etc/gateway/gateway.ini").exists()
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(installed: Path) -> None:
+    run = systemd_analyze("verify", *map(str, units(installed)))
+    assert [line for line in run.stderr.splitlines() if "gateway." in line] == []
     assert run.returncode == 0
+
+
+def test_the_service_is_exposed_as_little_as_systemd_can_tell() -> None:
+    """The threshold is in tenths: 2.0 of 10."""
+    run = systemd_analyze("security", "--offline=true", "--threshold=20", str(UNIT))
+    assert run.returncode == 0, run.stdout
+
+
+def test_the_service_may_do_what_the_gateway_does() -> None:
+    """Memory files, workers with sockets to them, threads, limits; none of it needs more."""
+    needed = {"memfd_create", "socketpair", "clone", "clone3", "kill", "prlimit64", "execve"}
+    for group in ("@privileged", "@resources"):
+        calls = systemd_analyze("syscall-filter", group).stdout.split()
+        assert "Alter" in calls or "All" in calls, "systemd-analyze lists nothing"
+        assert needed.isdisjoint(calls)
+
+
+def test_the_socket_is_taken_over_by_its_name() -> None:
+    """The unit's own comment says how to listen on it."""
+    text = (ROOT / "systemd" / "gateway.socket").read_text(encoding="utf-8")
+    listen = re.search(r"^#     listen = (\S+)$", text, re.MULTILINE)
+    assert listen
+    name = re.search(r"^FileDescriptorName=(\S+)$", text, re.MULTILINE)
+    assert name
+    assert listen[1] == f"systemd:domain=INET:name={name[1]}"
+
+
+def test_a_reload_checks_the_file_first(tmp_path: Path) -> None:
+    """O1: the unit's command fails for a file that is not right, before any signal is sent."""
+    lines = UNIT.read_text(encoding="utf-8").splitlines()
+    check, signal = (line.removeprefix("ExecReload=") for line in lines if "ExecReload=" in line)
+    assert signal == "/bin/kill -HUP $MAINPID"
+    bad = tmp_path / "gateway.ini"
+    bad.write_text("[gateway]\nlisten = nowhere\n")
+    program, *arguments = check.split()
+    assert program.endswith("/gatewayctl")
+    assert arguments[-1] == "/etc/gateway/gateway.ini"
+    command = "import sys; from gateway.ctl import main; sys.exit(main())"
+    for file, code in ((bad, 1), (ROOT / "conf" / "gateway.ini", 0)):
+        run = subprocess.run(
+            [sys.executable, "-c", command, *arguments[:-1], str(file)],
+            cwd=ROOT,
+            env={**os.environ, "STATE_DIRECTORY": str(tmp_path)},
+            capture_output=True,
+            check=False,
+        )
+        assert run.returncode == code
 
 
 def test_the_unit_waits_longer_than_a_drain_takes() -> None:

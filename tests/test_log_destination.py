@@ -85,7 +85,7 @@ def test_what_is_lost_is_known_to_whoever_asks(
 def test_a_worker_writes_to_its_standard_error_and_says_who_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """H8"""
+    """H8: and its log holds no key either."""
     config = configured(tmp_path, monkeypatch, "log = json")
     log(log_destination.of_process(config, {"worker": "1", "generation": 2}))
     for line in capfd.readouterr().err.splitlines():

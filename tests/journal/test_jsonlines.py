@@ -31,7 +31,7 @@ def test_a_request_is_one_object_with_its_row() -> None:
 
 
 def test_an_error_has_its_traceback_in_a_field_of_its_own() -> None:
-    """O6"""
+    """O6: and where it came from, in three."""
     stream = io.StringIO()
     try:
         raise ZeroDivisionError("on purpose")
@@ -58,7 +58,7 @@ def test_whatever_stands_in_it_a_record_is_one_line_of_ascii() -> None:
 
 
 def test_no_field_holds_a_key() -> None:
-    """H8"""
+    """H8: wherever in a record the key turns up."""
     stream = io.StringIO()
     observer = JsonObserver(stream)
     settle(observer, replace(FINISHED, intent=replace(INTENT, path=f"/{SECRET}"), tags=SECRET))

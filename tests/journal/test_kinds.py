@@ -8,6 +8,8 @@ from pathlib import Path
 
 import gateway
 from gateway.journal import Kind
+from gateway.journal.fields import ABOUT
+from gateway.record import COLUMNS
 
 OPERATIONS = Path(gateway.__file__).parents[1] / "docs" / "operations.rst"
 
@@ -25,3 +27,14 @@ def test_every_kind_is_in_the_operators_table_with_its_id() -> None:
 def test_an_id_is_a_random_uuid() -> None:
     """O6: as sd-id128(3) wants it."""
     assert {uuid.UUID(hex=kind.value).version for kind in Kind} == {4}
+
+
+def test_what_operators_are_told_to_ask_for_is_there() -> None:
+    """O6: the ids and the fields that the shown queries name."""
+    shown = OPERATIONS.read_text(encoding="utf-8")
+    ids = re.findall(r"MESSAGE_ID=(\w+)", shown)
+    assert ids
+    assert set(ids) <= {kind.value for kind in Kind}
+    fields = re.findall(r"GATEWAY_([A-Z][A-Z_]*[A-Z])", shown)
+    assert fields
+    assert {field.lower() for field in fields} <= {*COLUMNS, *ABOUT}

@@ -54,7 +54,7 @@ def test_a_request_is_found_by_every_column_of_its_row(journal: Journal) -> None
 
 
 def test_a_request_that_failed_is_of_another_kind_and_weighs_more(journal: Journal) -> None:
-    """O6"""
+    """O6: so that they are found by one id."""
     settle(NativeObserver(journal.path), FAILED)
     (found,) = journal.entries()
     assert found["PRIORITY"] == "4"
@@ -143,7 +143,7 @@ def test_a_worker_is_in_each_of_its_records(journal: Journal) -> None:
 
 
 def test_an_entry_that_no_datagram_holds_comes_in_a_sealed_file(journal: Journal) -> None:
-    """O6"""
+    """O6: nothing is cut, and the journal may trust that it stays as it is."""
     observer = NativeObserver(journal.path)
     through(observer).warn("{long}", long="x" * 5_000_000)
     (found,) = journal.entries()
@@ -170,7 +170,7 @@ def test_a_full_journal_loses_records_and_is_told_how_many(journal: Journal) -> 
 
 
 def test_a_large_entry_for_a_full_journal_is_lost(journal: Journal) -> None:
-    """O6"""
+    """O6: a descriptor waits no more than a datagram does."""
     observer = NativeObserver(journal.path)
     fill(journal, observer)
     through(observer).warn("{long}", long="x" * 5_000_000)

@@ -145,7 +145,7 @@ def test_a_full_disk_loses_records() -> None:
 
 
 def test_what_is_lost_is_told_before_the_next_record(pipe: Pipe) -> None:
-    """O6"""
+    """O6: all that is counted is told."""
     observer = StreamObserver(pipe.stream, priorities=True)
     log = through(observer)
     while observer.dropped < 7:

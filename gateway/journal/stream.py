@@ -35,7 +35,9 @@ class StreamObserver(LossyObserver):
         self._stamp = ""
 
     def _write(self, event: LogEvent) -> bool:
-        text = self._labels + text_of(event)
+        text = text_of(event)
+        if self._labels:
+            text = self._labels + text
         if self._priorities:
             prefix = f"<{priority(event)}>"
             text = "".join([f"{prefix}{line}\n" for line in text.splitlines()])

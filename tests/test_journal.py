@@ -123,8 +123,7 @@ def test_json_is_written_where_it_is_asked_for() -> None:
 
 def test_a_worker_is_in_front_of_each_of_its_lines() -> None:
     stream = io.StringIO()
-    labels = {"worker": "2", "generation": 3}
-    write = StreamObserver(stream, priorities=True, labels=labels)
+    write = StreamObserver(stream, priorities=True, labels={"worker": "2", "generation": 3})
     Logger(namespace="gateway", observer=write).info("hello")
     assert stream.getvalue() == "<6>worker=2 generation=3 hello\n"
 

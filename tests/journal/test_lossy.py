@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from twisted.logger import LogEvent, Logger, LogLevel
 
 from gateway.journal import LossyObserver
+
+
+def _nothing() -> None:
+    pass
 
 
 class Slow(LossyObserver):
@@ -15,10 +20,10 @@ class Slow(LossyObserver):
     def __init__(self) -> None:
         super().__init__()
         self.written: list[str] = []
-        self.meanwhile = lambda: None
+        self.meanwhile: Callable[[], object] = _nothing
 
     def _write(self, event: LogEvent) -> bool:
-        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile, self.meanwhile = self.meanwhile, _nothing
         meanwhile()
         self.written.append(str(event["log_format"]).format(**event))
         return True

@@ -214,6 +214,8 @@ def _forms(secret: str) -> set[str]:
 
 #: What of a log event goes on as it is; the text is made here, and says what the rest would.
 _KEPT: Final = ("log_level", "log_namespace", "log_time", "isError")
+#: What structured observers get besides.
+_STRUCTURE: Final = frozenset({"kind", "record", "traceback", "code"})
 
 
 @implementer(ILogObserver)
@@ -237,8 +239,8 @@ class _RedactingObserver:
             self._observer(clean)
             return
         for name, value in event.items():
-            if name in clean:
-                continue
+            if self._structured and name in _STRUCTURE:
+                continue  # somebody else's field of that name
             if isinstance(value, str) and name != "log_format":
                 clean[name] = redact(value)
             elif isinstance(value, int | float | None):

@@ -67,6 +67,16 @@ def test_no_field_holds_a_key() -> None:
     assert SECRET not in stream.getvalue()
 
 
+def test_what_others_call_by_the_same_names_is_none_of_it() -> None:
+    """A server's ``code=404`` is no place in a file."""
+    stream = io.StringIO()
+    log = through(JsonObserver(stream))
+    log.info("answered {code}", code=404, kind="page", record="r", traceback="t")
+    (found,) = objects(stream)
+    assert found.keys() == {"time", "level", "message"}
+    assert found["message"] == "answered 404"
+
+
 def test_a_worker_is_in_each_of_its_records() -> None:
     stream = io.StringIO()
     through(JsonObserver(stream, {"worker": "2", "generation": 3})).info("hello")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import subprocess
@@ -56,6 +57,18 @@ class Unread(GatewayProcess):
         except BlockingIOError:
             pass
         return self.output
+
+
+def test_each_line_of_a_gateway_that_logs_json_is_an_object(tmp_path: Path) -> None:
+    """O6: from its start to its end, Twisted's own lines too."""
+    with GatewayProcess(tmp_path, options="demo = on\nlog = json") as gateway:
+        request(gateway)
+        (row,) = gateway.new_rows()
+        lines = [json.loads(line) for line in gateway.stop().output.splitlines()]
+    (told,) = [line for line in lines if line.get("kind") == "request"]
+    assert told["id"] == row["id"]
+    assert {"ready", "stop"} <= {line.get("kind") for line in lines}
+    assert all({"time", "level", "message"} <= line.keys() for line in lines)
 
 
 @pytest.fixture

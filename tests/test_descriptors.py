@@ -63,7 +63,7 @@ def test_a_stream_that_does_not_fit_is_refused_with_a_row(world: World) -> None:
 
 
 def test_what_fits_again_is_served_again(world: World) -> None:
-    """O8"""
+    """O8: what does not fit is turned away before anything breaks."""
     first, *_, last = fill(world)
     last.wire.lose()
     world.endpoint.wires[0].deliver(SSE_HEAD + chunked(b"data: [DONE]\n\n") + LAST)
@@ -84,7 +84,7 @@ def test_connections_that_have_no_stream_take_a_quarter_at_most(world: World) ->
 
 
 def test_ports_are_read_again_once_a_connection_has_ended(world: World) -> None:
-    """O8"""
+    """O8: what does not fit is turned away before anything breaks."""
     clients = [world.client() for _ in range(16)]
     assert not world.port.reading
     clients[0].wire.lose()
@@ -157,7 +157,7 @@ def test_a_small_limit_is_shared_with_the_ledger() -> None:
 
 
 def test_the_soft_limit_is_raised_to_the_hard_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """O8"""
+    """O8: what does not fit is turned away before anything breaks."""
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 524288))
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
@@ -178,7 +178,7 @@ def test_the_soft_limit_is_not_raised_without_end(
 
 
 def test_a_limit_that_cannot_be_raised_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """O8"""
+    """O8: what does not fit is turned away before anything breaks."""
 
     def refuse(*_: object) -> None:
         raise OSError("not permitted")

@@ -219,7 +219,7 @@ def test_what_was_sent_behind_a_promise_to_stay_is_answered(
 
 
 def test_connections_that_wait_are_closed_at_a_reload(world: World) -> None:
-    """O3"""
+    """O3: a reload cuts nothing that is held."""
     client = world.client().send(CHAT_WHOLE)
     world.up.deliver(OK)
     assert Stop(world, reload=True).after(0.1).over
@@ -237,7 +237,7 @@ def test_a_stream_that_goes_on_beyond_a_reload_s_limit_is_told(world: World) -> 
 
 
 def test_after_a_reload_s_limit_requests_are_refused(world: World) -> None:
-    """O3"""
+    """O3: a reload cuts nothing that is held."""
     stream_begun(world)
     stop = Stop(world, reload=True).after(LIMIT - 1)
     assert stop.drain.accepting

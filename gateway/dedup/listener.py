@@ -50,7 +50,9 @@ class Listener:
         *,
         leads: bool,
     ) -> None:
-        """`intent` is the client's own; `patience`: seconds that the client may take nothing; `over` is called when it parts.
+        """`intent` is the client's own; `over` is called when it parts.
+
+        `patience`: seconds that the client may take nothing.
 
         `leads`: the answer was made for this client.
         """

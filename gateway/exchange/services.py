@@ -28,7 +28,7 @@ class Running(Protocol):
         """End now, because the gateway is stopping."""
 
     def kill(self, detail: str) -> None:
-        """End now, because an operator wants it so; `detail` is told to the client and in the row."""
+        """End now, because an operator wants it so; `detail` tells the client and the row."""
 
 
 @dataclass(frozen=True, slots=True)

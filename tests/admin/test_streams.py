@@ -144,7 +144,10 @@ def test_what_cannot_tell_how_far_it_is_is_listed_all_the_same() -> None:
     class Joined:
         intent = an_intent(answer_of="another")
 
-        def drain(self, detail: str = "") -> None:
+        def drain(self) -> None:
+            """Never called here."""
+
+        def kill(self, detail: str) -> None:
             """Never called here."""
 
     [(intent, glance)] = glances([Joined()])

@@ -124,7 +124,7 @@ def test_a_unix_socket_that_nobody_listens_on_is_taken_over(path: Path) -> None:
 
 
 def test_a_unix_socket_that_somebody_listens_on_is_left_alone(path: Path) -> None:
-    """O7"""
+    """O7: the message says what is wrong, and what would be right."""
     with closing(open_listener(f"unix:{path}")):
         with pytest.raises(ListenError, match="is another gateway running"):
             open_listener(f"unix:{path}")
@@ -208,7 +208,7 @@ def test_a_socket_of_systemd_s_is_found_as_often_as_it_is_asked_for(
 def test_a_socket_that_systemd_does_not_have_is_said_so(
     text: str, names: str, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """O7"""
+    """O7: the message says what is wrong, and what would be right."""
     server, deaf = socket.create_server(("127.0.0.1", 0)), socket.socket()
     with (
         server,

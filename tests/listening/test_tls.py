@@ -221,7 +221,7 @@ def assert_refused(folder: Path, text: str, what: str, **environ: str) -> None:
 
 
 def test_a_key_of_another_certificate(authority: Authority, tmp_path: Path) -> None:
-    """O7"""
+    """O7: the message says what is wrong, and what would be right."""
     key, _ = split(write_identity(tmp_path, authority))
     _, certificate = split(write_identity(tmp_path, authority))
     what = f"the certificate in {certificate} does not belong to the private key in {key}, name two"
@@ -255,14 +255,14 @@ def test_a_key_that_is_encrypted(authority: Authority, tmp_path: Path) -> None:
     ],
 )
 def test_a_file_without_a_key(content: bytes, what: str, tmp_path: Path) -> None:
-    """O7"""
+    """O7: the message says what is wrong, and what would be right."""
     path = tmp_path / "key.pem"
     path.write_bytes(content)
     assert_refused(tmp_path, ssl_text(privateKey=path), what)
 
 
 def test_a_file_without_a_certificate(authority: Authority, tmp_path: Path) -> None:
-    """O7"""
+    """O7: the message says what is wrong, and what would be right."""
     key, certificate = split(write_identity(tmp_path, authority))
     certificate.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     assert_refused(tmp_path, ssl_text(privateKey=key), "holds no certificate in PEM format, name")
@@ -278,14 +278,14 @@ def test_a_key_that_is_too_short_for_openssl(tmp_path: Path) -> None:
 
 
 def test_parameters_that_are_none(authority: Authority, tmp_path: Path) -> None:
-    """O7"""
+    """O7: the message says what is wrong, and what would be right."""
     path = write_identity(tmp_path, authority)
     text = ssl_text(privateKey=path, dhParameters=path)
     assert_refused(tmp_path, text, "holds no Diffie-Hellman parameters in PEM format, leave")
 
 
 def test_a_folder_without_a_pair(authority: Authority, tmp_path: Path) -> None:
-    """O7"""
+    """O7: the message says what is wrong, and what would be right."""
     folder = tmp_path / "certificates"
     folder.mkdir()
     text = rf"tls:{folder}:0:interface=\:\:1"
@@ -297,7 +297,7 @@ def test_a_folder_without_a_pair(authority: Authority, tmp_path: Path) -> None:
 
 
 def test_a_credential_that_nobody_loads(tmp_path: Path) -> None:
-    """O7"""
+    """O7: the message says what is wrong, and what would be right."""
     text = ssl_text(privateKey="credential:tls")
     assert_refused(tmp_path, text, "there are no credentials ($CREDENTIALS_DIRECTORY is not set)")
     load_it = "/tls cannot be read (No such file or directory), make it readable"

@@ -400,7 +400,7 @@ def test_without_dedup_identical_requests_have_nothing_in_common() -> None:
 
 
 def test_stalled_clients_of_many_answers_are_not_cut_for_the_sake_of_the_memory() -> None:
-    """C5, D6: what one read of each upstream held waits where it would wait without dedup."""
+    """C5, D5: what one read of each upstream held waits where it would wait without dedup."""
     world = deduped(dedup_memory=64 * 1024)
     clients = []
     for number in range(30):

@@ -66,6 +66,13 @@ _ANTHROPIC: Final = (
         Shape.BODY, b"application/json", (b"{", b" " * 100, b'"input_tokens":7}'), ANTHROPIC,
         streams=False,
     ),
+    Way(
+        "anthropic_batches", "anthropic_batches", Family.ANTHROPIC,
+        post("/v1/messages/batches", b'{"requests":[]}'),
+        Shape.BODY, b"application/json",
+        (b"{", b" " * 100, b'"id":"msgbatch_1","processing_status":"in_progress"}'), ANTHROPIC,
+        streams=False,
+    ),
 )  # fmt: skip
 
 

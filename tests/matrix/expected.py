@@ -216,12 +216,17 @@ def _usage(way: Way, failure: str) -> Usage:
     """What was told counts, however the answer ended; what could not be read is not known."""
     if failure == "JSON instead":
         return WAYS[way.whole].usage if way.whole else Usage()
-    if failure in OTHER_ANSWERS:
+    if failure in OTHER_ANSWERS and not _decoded(way, failure):
         return Usage()
-    if failure in _ALL_CAME:
+    if failure in _ALL_CAME or _decoded(way, failure):
         return way.usage
     came = failure in EARLY_ENDS or ENDS[failure].phase is Phase.RELAY
     return way.first_usage if came and failure != "clean end before any event" else Usage()
+
+
+def _decoded(way: Way, failure: str) -> bool:
+    """A whole answer is read behind its coding; a stream that is coded is not."""
+    return failure == "coded stream" and way.shape is Shape.BODY
 
 
 def _stop_reason(way: Way, failure: str, ending: Ending, *, streamed: bool) -> str | None:
@@ -229,7 +234,8 @@ def _stop_reason(way: Way, failure: str, ending: Ending, *, streamed: bool) -> s
     if failure == "JSON instead":
         told = WAYS[way.whole].stop_reason if way.whole else None
     else:
-        told = way.stop_reason if failure in _ALL_CAME else None
+        all_came = failure in _ALL_CAME or _decoded(way, failure)
+        told = way.stop_reason if all_came else None
     is_stream = way.shape is not Shape.BODY or way.streams
     cut = streamed and is_stream and ending.outcome is not Outcome.FINISHED
     return told or ("incomplete" if cut else None)

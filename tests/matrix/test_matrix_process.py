@@ -175,4 +175,4 @@ def test_each_row_and_each_way_is_played_over_sockets() -> None:
     """A3: at least once."""
     assert {failure for _, failure, _ in COVER} == set(FAILURES)
     assert {way for way, _, _ in COVER} == set(WAYS)
-    assert len(COVER) == 46
+    assert len(COVER) == 47

@@ -79,7 +79,7 @@ def late_end(events: Sequence[bytes]) -> list[Step]:
     """A stream with a silence before its terminal event."""
     return [
         send(SSE_HEAD, chunked(*events[:-1])),
-        silence(SILENCE),
+        silence(3 * SILENCE),  # the only one of this stream, and the machine may be busy
         send(chunked(events[-1]), LAST),
     ]
 

@@ -73,7 +73,7 @@ def test_more_connections_than_descriptors_are_shed_and_the_rest_is_served(
 def test_connections_that_say_nothing_give_way(
     small: GatewayProcess, upstream: ScriptedUpstream
 ) -> None:
-    """O8, B3: they wait in the kernel's queue, without the gateway turning round on them, and
+    """O8: they wait in the kernel's queue, without the gateway turning round on them, and
     whoever comes after them is served once their time is over."""
     upstream.play(read_request, send(SSE_HEAD, chunked(*CHAT_EVENTS), LAST))
     with ExitStack() as stack:

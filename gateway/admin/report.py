@@ -22,18 +22,19 @@ def report(service: GatewayService, kind: str, worker: str, generation: int) -> 
     """One of `KINDS`: ``{"worker": …, "generation": …, kind: …}``.
 
     ``metrics`` is a `gateway.admin.sums.Samples`, ``streams`` a list of rows as
-    `gateway.admin.streams.row` has them.  Raises ValueError for any other kind.
+    `gateway.admin.streams.row` has them, and beside it ``open``, how many there are.  Raises
+    ValueError for any other kind.
     """
     if kind not in KINDS:
         raise ValueError(f"{kind!r} cannot be asked for, only {' or '.join(KINDS)}")
-    said: Any
+    who = {"worker": worker, "generation": generation}
+    if kind == "metrics":
+        return {**who, "metrics": {} if service.assembly is None else snapshot(service)}
     if service.assembly is None:
-        said = {} if kind == "metrics" else []
-    elif kind == "metrics":
-        said = snapshot(service)
-    else:
-        said = streams(service.assembly.services)
-    return {"worker": worker, "generation": generation, kind: said}
+        return {**who, "streams": [], "open": 0}
+    services = service.assembly.services
+    rows = streams(services.running, services.clock.seconds(), services.wall())
+    return {**who, "streams": rows, "open": len(services.running)}
 
 
 def kill(service: GatewayService, stream_id: str) -> bool:

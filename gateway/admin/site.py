@@ -143,12 +143,14 @@ class AdminResource(Resource):
         return _json(self._fleet.status().as_json())
 
     async def _streams(self, request: Request) -> Answer:
+        reports = await self._fleet.report("streams")
         rows = [
             {**row, "worker": report["worker"], "generation": report["generation"]}
-            for report in await self._fleet.report("streams")
+            for report in reports
             for row in report["streams"]
         ]
-        return _json({"streams": sorted(rows, key=lambda row: -row["age_seconds"])})
+        rows.sort(key=lambda row: -row["age_seconds"])
+        return _json({"streams": rows, "open": sum(report["open"] for report in reports)})
 
     async def _requests(self, request: Request) -> Answer:
         return _json(await self._history.requests(_query(request)))

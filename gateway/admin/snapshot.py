@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..record import Phase
-from .streams import glances
 from .sums import Samples, Value
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 _Sample = tuple[str, tuple[str, ...], Value]
 
 _TOKEN_KINDS: Final = ("input", "cache_read", "cache_write", "output", "reasoning")
+_RUNNING: Final = tuple(phase for phase in Phase if phase is not Phase.DONE)
 #: The phases in which an exchange has a connection to its upstream.
 _CONNECTED: Final = frozenset((Phase.HEAD, Phase.FIRST_EVENT, Phase.RELAY))
 
@@ -67,18 +67,19 @@ def _streams(service: GatewayService) -> Iterator[_Sample]:
     """What runs now, and the connections that it takes to upstreams."""
     assembly = service.assembly
     assert assembly is not None
-    phases: Counter[tuple[str, str]] = Counter()
+    phases: Counter[tuple[str, Phase]] = Counter()
     paused: Counter[str] = Counter()
     busy: Counter[str] = Counter()
-    for intent, glance in glances(assembly.services.running):
-        phases[intent.route, "unknown" if glance is None else glance.phase.value] += 1
-        if glance is not None:
-            paused[intent.route] += glance.course.moments.paused is not None
-            busy[intent.upstream] += glance.phase in _CONNECTED
-    for labels, count in phases.items():
-        yield "gateway_streams_open", labels, count
-    for route, count in paused.items():
-        yield "gateway_streams_paused", (route,), count
+    # There may be thousands: what is asked of each is little.
+    for one in tuple(assembly.services.running):
+        intent, phase = one.intent, one.phase
+        phases[intent.route, phase] += 1
+        paused[intent.route] += one.paused
+        busy[intent.upstream] += phase in _CONNECTED
+    for route in {where[0] for where in assembly.meter.places}.union(paused):
+        for phase in _RUNNING:
+            yield "gateway_streams_open", (route, phase.value), phases[route, phase]
+        yield "gateway_streams_paused", (route,), paused[route]
     for upstream, pool in assembly.pools.items():
         yield "gateway_upstream_connections", (upstream, "idle"), pool.idle
         yield "gateway_upstream_connections", (upstream, "busy"), busy[upstream]

@@ -5,39 +5,38 @@ Nothing is kept for this: what an exchange knows anyway is read when somebody as
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import Any, TypeAlias
+import heapq
+from collections.abc import Callable, Collection
+from typing import Any, Final, TypeAlias
 
 from ..exchange.glance import Glance
+from ..exchange.relay import BodyRelay
 from ..exchange.services import Running, Services
-from ..record import Intent
 
 #: A row of the table of streams.
 Row: TypeAlias = dict[str, Any]
 
+#: How many a process lists: the others are counted.
+MOST: Final = 1000
+
 #: What a stream that an operator ended is told.
-ENDED = "an operator of the gateway ended this request"
+ENDED: Final = "an operator of the gateway ended this request"
 
 
-def glances(running: Collection[Running]) -> Iterator[tuple[Intent, Glance | None]]:
-    """Each one, with how far it has come where it can tell."""
-    for one in tuple(running):
-        look = getattr(one, "glance", None)
-        yield one.intent, None if look is None else look()
+def streams(running: Collection[Running], now: float, wall: float) -> list[Row]:
+    """The oldest of what runs in this process, the oldest first; see `row`."""
+    oldest = heapq.nsmallest(MOST, tuple(running), key=lambda one: one.intent.started_at)
+    return [row(one, now, wall) for one in oldest]
 
 
-def streams(services: Services) -> list[Row]:
-    """All that run in this process, the oldest first."""
-    now, wall = services.clock.seconds(), services.wall()
-    rows = [row(intent, glance, now, wall) for intent, glance in glances(services.running)]
-    return sorted(rows, key=lambda row: -row["age_seconds"])
+def row(one: Running, now: float, wall: float) -> Row:
+    """What is told of one; `now` is its clock's, `wall` the time of day.  Times in seconds.
 
-
-def row(intent: Intent, glance: Glance | None, now: float, wall: float) -> Row:
-    """One of them; `now` is its clock's, `wall` the time of day.  Times in seconds.
-
-    What is not known, or cannot be yet, is None.
+    What is not known, or cannot be yet, is None.  An exchange can tell more than others: `Glance`.
     """
+    intent = one.intent
+    look: Callable[[], Glance] | None = getattr(one, "glance", None)
+    glance = None if look is None else look()
     found: Row = {
         "id": intent.id,
         "route": intent.route,
@@ -48,7 +47,7 @@ def row(intent: Intent, glance: Glance | None, now: float, wall: float) -> Row:
         "session": intent.session,
         "client": intent.client,
         "answer_of": intent.answer_of,
-        "phase": None,
+        "phase": one.phase.value,
         "age_seconds": round(max(0.0, wall - intent.started_at), 3),
         "request_bytes": intent.request_bytes,
         "response_bytes": 0,
@@ -58,7 +57,7 @@ def row(intent: Intent, glance: Glance | None, now: float, wall: float) -> Row:
         "keepalives": 0,
         "upstream_silent_seconds": None,
         "client_silent_seconds": None,
-        "paused": False,
+        "paused": one.paused,
         "paused_seconds": 0.0,
         "client_left": False,
     }
@@ -67,10 +66,11 @@ def row(intent: Intent, glance: Glance | None, now: float, wall: float) -> Row:
     course, relay = glance.course, glance.course.relay
     moments = course.moments
     paused_now = 0.0 if moments.paused is None else now - moments.paused
-    heard: float | None = moments.heard or None
+    heard: float | None = moments.heard or None  # what is passed on is, as far as we know
     if relay is not None:
         reading = relay.reading()
-        heard = moments.heard if relay.streamed else max(moments.heard, moments.last_byte)
+        if isinstance(relay, BodyRelay):  # which holds nothing back, and notes nothing else
+            heard = moments.last_byte
         found |= {
             "model": reading.model or glance.model,
             "response_bytes": relay.size,
@@ -84,12 +84,10 @@ def row(intent: Intent, glance: Glance | None, now: float, wall: float) -> Row:
     if moments.paused is not None:
         heard = max(moments.paused, moments.taken)
     return found | {
-        "phase": glance.phase.value,
         "age_seconds": _since(moments.started, now),
         "request_bytes": glance.request_bytes,
         "keepalives": course.keepalives,
         "client_silent_seconds": None if heard is None else _since(heard, now),
-        "paused": moments.paused is not None,
         "paused_seconds": round(course.paused_seconds + paused_now, 3),
         "client_left": glance.client_left,
     }

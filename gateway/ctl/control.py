@@ -13,6 +13,7 @@ from .arguments import Commands
 from .asking import Asker, AskError, add_place, ask
 from .output import NAME, RIGID, Column, Row, Table, count, plural, print_json, shown
 
+_WHOLE_ID: Final = 36
 #: Seconds between two looks at a gateway that drains.
 _LOOK: Final = 1.0
 
@@ -99,19 +100,21 @@ _STATUS: Final = [
 
 def run_streams(arguments: argparse.Namespace) -> int:
     """Print what runs."""
-    rows = ask(arguments, _streams)
+    answer = ask(arguments, _streams)
+    rows = answer["streams"]
     if arguments.json:
         print_json(rows)
     elif rows:
         Table(_STREAMS, rows).print()
+        if answer["open"] > len(rows):
+            print(f"and {answer['open'] - len(rows)} younger ones", file=sys.stderr)
     else:
         print("no request runs", file=sys.stderr)
     return 0
 
 
-async def _streams(asker: Asker, reactor: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = (await asker.get("/api/v1/streams"))["streams"]
-    return rows
+async def _streams(asker: Asker, reactor: Any) -> dict[str, Any]:
+    return await asker.get("/api/v1/streams")
 
 
 def _seconds(value: Any) -> str:
@@ -187,8 +190,11 @@ def run_kill(arguments: argparse.Namespace) -> int:
     """End one request."""
 
     async def question(asker: Asker, reactor: Any) -> int:
-        rows = await _streams(asker, reactor)
-        found = [row["id"] for row in rows if row["id"].startswith(arguments.stream.lower())]
+        meant = arguments.stream.lower()
+        rows = (await _streams(asker, reactor))["streams"]
+        found = [row["id"] for row in rows if row["id"].startswith(meant)]
+        if not found and len(meant) == _WHOLE_ID:
+            found = [meant]  # it need not be among those that are listed
         if len(found) != 1:
             why = (
                 f"{len(found)} ids begin so, write more of it" if found else "no such request runs"

@@ -22,7 +22,7 @@ from ..exchange.deadlines import LOOKS
 from ..exchange.farewell import RETRY_AFTER
 from ..front.progress import Progress
 from ..front.request import Request
-from ..record import Intent
+from ..record import Intent, Phase
 from .recording import End, Recording
 from .rows import Course, Parting, explained
 from .store import Store
@@ -168,6 +168,20 @@ class Listener:
             self._first_byte = self._clock.seconds()
         self.offset += len(data)
         self._request.send(data)
+
+    @property
+    def phase(self) -> Phase:
+        """Where it stands."""
+        if not self._ready:
+            return Phase.REQUEST
+        if self._request.status_sent is None:
+            return Phase.HEAD
+        return Phase.FIRST_EVENT if self._first_byte is None else Phase.RELAY
+
+    @property
+    def paused(self) -> bool:
+        """Whether its client does not read."""
+        return self._blocked is not None
 
     # The client's pace.
 

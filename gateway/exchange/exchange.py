@@ -493,12 +493,22 @@ class Exchange:
             record = replace(record, tags=self._hooked.tags())
         return self._services.redactor.record(record, self._match.caller.credentials)
 
+    @property
+    def phase(self) -> Phase:
+        """Where it stands."""
+        self._catch_up()
+        return self._life.phase
+
+    @property
+    def paused(self) -> bool:
+        """Whether its upstream is not read, because its client does not read."""
+        return self._moments.paused is not None
+
     def glance(self) -> Glance:
         """How far it has come."""
-        self._catch_up()
         upload = self._request.upload
         return Glance(
-            phase=self._life.phase,
+            phase=self.phase,
             model=self.intent.model_requested if upload is None else self._model(),
             request_bytes=self.intent.request_bytes if upload is None else upload.size,
             course=self._course(),

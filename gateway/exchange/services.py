@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..hooks.calls import Hooks
 from ..ledger.interface import Ledger
-from ..record import Intent
+from ..record import Intent, Phase
 from ..redact import Redactor
 from .completion import Link
 
@@ -23,6 +23,14 @@ class Running(Protocol):
     """Whatever keeps a client's answer under way."""
 
     intent: Intent
+
+    @property
+    def phase(self) -> Phase:
+        """Where it stands."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether its client does not read, so that nothing is read for it."""
 
     def drain(self) -> None:
         """End now, because the gateway is stopping."""

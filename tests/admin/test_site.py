@@ -87,14 +87,15 @@ def test_status_tells_the_workers(asked: Asked) -> None:
 
 def test_streams_of_all_workers_come_in_one_table_the_oldest_first(asked: Asked) -> None:
     asked.fleet.reports["streams"] = [
-        {"worker": "one", "generation": 1, "streams": [{"id": "a", "age_seconds": 1.0}]},
-        {"worker": "two", "generation": 2, "streams": [{"id": "b", "age_seconds": 9.0}]},
+        {"worker": "one", "generation": 1, "streams": [{"id": "a", "age_seconds": 1.0}], "open": 1},
+        {"worker": "two", "generation": 2, "streams": [{"id": "b", "age_seconds": 9.0}], "open": 5},
     ]
     assert asked.told("/api/v1/streams") == {
         "streams": [
             {"id": "b", "age_seconds": 9.0, "worker": "two", "generation": 2},
             {"id": "a", "age_seconds": 1.0, "worker": "one", "generation": 1},
-        ]
+        ],
+        "open": 6,
     }
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.admin.streams import ENDED, glances, kill_stream, row, streams
+import pytest
+
+from gateway.admin import streams as module
+from gateway.admin.streams import ENDED, kill_stream, row, streams
 from gateway.record import Outcome, Phase
 from tests.ledger.helpers import an_intent
 from tests.transcripts import CHAT_EVENTS
@@ -29,8 +32,14 @@ USAGE = (
 
 def only(world: World) -> dict[str, Any]:
     """The one request that runs."""
-    [found] = streams(world.services)
+    [found] = listed(world)
     return found
+
+
+def listed(world: World) -> list[dict[str, Any]]:
+    """What an operator is told."""
+    services = world.services
+    return streams(services.running, services.clock.seconds(), services.wall())
 
 
 def test_a_request_that_waits_for_its_head_says_so() -> None:
@@ -124,7 +133,7 @@ def test_looking_changes_nothing() -> None:
         world.client().send(CHAT)
         for piece in (SSE_HEAD, chunked(*CHAT_EVENTS), LAST):
             for _ in range(looks):
-                streams(world.services)
+                listed(world)
             world.clock.advance(1)
             world.up.deliver(piece)
         row = world.record.as_row()
@@ -137,12 +146,14 @@ def test_no_key_is_in_what_is_told() -> None:
     """H8: the client's own key came with the request."""
     world = World()
     world.client().send(CHAT)
-    assert "canary" not in str(streams(world.services))
+    assert "canary" not in str(listed(world))
 
 
 def test_what_cannot_tell_how_far_it_is_is_listed_all_the_same() -> None:
     class Joined:
         intent = an_intent(answer_of="another")
+        phase = Phase.RELAY
+        paused = True
 
         def drain(self) -> None:
             """Never called here."""
@@ -150,9 +161,19 @@ def test_what_cannot_tell_how_far_it_is_is_listed_all_the_same() -> None:
         def kill(self, detail: str) -> None:
             """Never called here."""
 
-    [(intent, glance)] = glances([Joined()])
-    found = row(intent, glance, now=0.0, wall=intent.started_at + 4)
-    assert (found["answer_of"], found["phase"], found["age_seconds"]) == ("another", None, 4.0)
+    found = row(Joined(), now=0.0, wall=Joined.intent.started_at + 4)
+    assert (found["answer_of"], found["phase"], found["age_seconds"]) == ("another", "relay", 4.0)
+    assert found["paused"]
+
+
+def test_of_very_many_the_oldest_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 2)
+    world = World()
+    for _ in range(4):
+        world.client().send(CHAT)
+        world.clock.advance(1)
+    oldest = [intent.id for intent in world.ledger.intents[:2]]
+    assert [found["id"] for found in listed(world)] == oldest
 
 
 # Ended by an operator.

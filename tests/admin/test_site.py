@@ -239,6 +239,7 @@ def test_a_page_of_its_own_may_ask(asked: Asked, said: str) -> None:
         [f"Authorization: {TOKEN}"],
         [f"X-Api-Key: {TOKEN}"],
         ["Authorization: Bearer wrong", f"Authorization: Bearer {TOKEN}"],
+        [f"Authorization: Bearer {TOKEN}", "Authorization: Bearer wrong"],
     ],
 )
 def test_where_there_is_a_token_nothing_is_told_without_it(

@@ -31,8 +31,12 @@ class PostgresReader:
 
     newest = "started_at DESC, id DESC"
 
-    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], place: str) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[tuple[Any, ...]], place: str, *, hold: bool = True
+    ) -> None:
+        """`hold`: results outlive a transaction; without it there has to be one."""
         self._connection = connection
+        self._hold = hold
         self._names = map("rows{}".format, count())
         self.place = place
 
@@ -42,7 +46,7 @@ class PostgresReader:
         `statement` has ``?`` where `values` belong, and nowhere else.
         """
         # Held by the server beyond a transaction, since nobody knows when the next row is wanted.
-        with self._connection.cursor(next(self._names), withhold=True) as cursor:
+        with self._connection.cursor(next(self._names), withhold=self._hold) as cursor:
             cursor.itersize = _PORTION
             cursor.execute(translated(statement), values)
             names = [column.name for column in cursor.description or ()]
@@ -55,14 +59,17 @@ def opened(database: Postgres, seconds: float | None = None) -> Iterator[Postgre
     """See `gateway.ledger.postgres.reading`."""
     with connected(database) as connection:
         connection.execute("SET default_transaction_read_only = on")
-        if seconds is not None:
-            milliseconds = str(round(seconds * 1000))
-            connection.execute("SELECT set_config('statement_timeout', %s, false)", (milliseconds,))
-        try:
+        if seconds is None:
             yield PostgresReader(connection, database.place)
+            return
+        milliseconds = str(round(seconds * 1000))
+        connection.execute("SELECT set_config('statement_timeout', %s, false)", (milliseconds,))
+        try:
+            # In a transaction: what is held beyond one is made at its commit, which no
+            # statement_timeout ends (finish_xact_command in PostgreSQL's postgres.c).
+            with connection.transaction():
+                yield PostgresReader(connection, database.place, hold=False)
         except psycopg.errors.QueryCanceled:
-            if seconds is None:
-                raise
             raise too_slow(database.place, seconds) from None
 
 

@@ -150,7 +150,9 @@ class AdminResource(Resource):
             for row in report["streams"]
         ]
         rows.sort(key=lambda row: -row["age_seconds"])
-        return _json({"streams": rows, "open": sum(report["open"] for report in reports)})
+        # A worker of an older generation may be of an older version, which lists all of its own.
+        number = sum(report.get("open", len(report["streams"])) for report in reports)
+        return _json({"streams": rows, "open": number})
 
     async def _requests(self, request: Request) -> Answer:
         return _json(await self._history.requests(_query(request)))

@@ -1,10 +1,11 @@
 """The end of the listeners' connections, when the gateway stops or another process takes over.
 
-In this order: connections that wait for a request are closed; what runs or arrives has its time,
-until the client has taken the last byte of the answer; then streams end with an error event,
-requests that are not whole are refused, and their clients have a moment to take that; what is still
-open is reset.  A connection is never closed under an answer that its client has not taken: a FIN
-there would make the answer look whole.
+In this order: connections that wait for a request are closed (a drain for a reload leaves them
+`ON_ITS_WAY` for one more, since their clients may have sent it already); what runs or arrives has
+its time, until the client has taken the last byte of the answer; then streams end with an error
+event, requests that are not whole are refused, and their clients have a moment to take that; what
+is still open is reset.  A connection is never closed under an answer that its client has not taken:
+a FIN there would make the answer look whole.
 
 Afterwards no exchange runs and no connection is open, so that no row can follow.
 
@@ -16,7 +17,7 @@ time is over are they refused.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
@@ -31,6 +32,9 @@ _log = Logger(namespace="gateway.draining")
 
 #: Seconds that clients have in any case for the last words that they are told.
 LAST_WORDS: Final = 2.0
+#: Seconds that a request may be on its way to a process that another one takes over from: on a
+#: connection that was just accepted, or on one that was kept open.
+ON_ITS_WAY: Final = 5.0
 #: Seconds between two looks at what is left.
 _LOOK: Final = 0.05
 
@@ -52,8 +56,9 @@ class Drain:
     async def run(self, running: Collection[Running], limit: float) -> None:
         """End everything; streams have `limit` seconds.  The listeners accept no more."""
         self._running = running
+        deadline = self._clock.seconds() + limit
         for site in self._sites:
-            site.close_idle()
+            site.close_idle(wait=self.accepting)
         if not self._nothing_left():
             _log.info(
                 "waiting up to {limit:g} s for {streams} on {connections};"
@@ -63,7 +68,11 @@ class Drain:
                 connections=_counted(self._connections(), "connection"),
                 kind=Kind.DRAIN,
             )
-        await self._wait(limit)
+        if self.accepting:
+            await self._wait(min(limit, ON_ITS_WAY), lambda: not self.accepting)
+            for site in self._sites:
+                site.close_idle()
+        await self._wait(deadline - self._clock.seconds())
         self.accepting = False
         for answer in tuple(running):
             answer.drain()
@@ -88,12 +97,17 @@ class Drain:
     def _nothing_left(self) -> bool:
         return not self._running and not self._connections()
 
-    async def _wait(self, seconds: float) -> None:
-        """Wait until nothing is left, at most so long."""
+    async def _wait(self, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
+        """Wait until nothing is left, or it is `enough`, at most so long."""
         deadline = self._clock.seconds() + seconds
 
         def look() -> None:
-            if self._nothing_left() or self._hurried or self._clock.seconds() >= deadline:
+            if (
+                self._nothing_left()
+                or self._hurried
+                or enough()
+                or self._clock.seconds() >= deadline
+            ):
                 loop.stop()
 
         loop = LoopingCall(look)

@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from gateway.config.model import KeepaliveMode
-from gateway.draining import LAST_WORDS, Drain
+from gateway.draining import LAST_WORDS, ON_ITS_WAY, Drain
 from tests.transcripts import CHAT_EVENTS
 from tests.world import CHAT, CHAT_WHOLE, LAST, SSE_HEAD, Client, World, chunked
 
@@ -20,7 +20,7 @@ class Stop:
     def __init__(self, world: World, *, reload: bool = False) -> None:
         self.clock = world.clock
         self.drain = Drain([world.site], world.clock)
-        world.accepting = reload
+        world.accepting = self.drain.accepting = reload
         running = self.drain.run(world.services.running, LIMIT)
         self.done: Deferred[None] = Deferred.fromCoroutine(running)
 
@@ -218,13 +218,34 @@ def test_what_was_sent_behind_a_promise_to_stay_is_answered(
     assert not client.wire.aborted
 
 
-def test_connections_that_wait_are_closed_at_a_reload(world: World) -> None:
-    """O3: a reload cuts nothing that is held."""
-    client = world.client().send(CHAT_WHOLE)
+def test_connections_that_wait_are_closed_at_a_reload_unless_a_request_comes_soon(
+    world: World,
+) -> None:
+    """O3: it may have been on its way already, on a new connection or on one that was kept."""
+    used, fresh, quiet = world.client().send(CHAT_WHOLE), world.client(), world.client()
     world.up.deliver(OK)
-    assert Stop(world, reload=True).after(0.1).over
+    stop = Stop(world, reload=True).after(ON_ITS_WAY - 1)
+    for client in (used, fresh):
+        client.send(CHAT_WHOLE)
+        world.up.deliver(OK)
+    assert fresh.response().status == 200
+    assert fresh.response().get(b"connection") == b"close"
+    [_, second] = used.responses("POST", "POST")
+    assert (second.status, second.get(b"connection")) == (200, b"close")
+    assert not quiet.wire.lost
+    assert stop.after(1.1).over
+    assert quiet.wire.lost
+    assert not quiet.wire.aborted
+
+
+def test_a_stop_does_not_wait_for_requests_that_a_reload_waits_for(world: World) -> None:
+    """O4, O3: new ones would be refused."""
+    client = world.client()
+    stop = Stop(world, reload=True).after(0.1)
+    assert not client.wire.lost
+    stop.drain.accepting = False
+    assert stop.after(0.2).over
     assert client.wire.lost
-    assert not client.wire.aborted
 
 
 def test_a_stream_that_goes_on_beyond_a_reload_s_limit_is_told(world: World) -> None:

@@ -246,8 +246,11 @@ class Channel(Answering):
         self.unregisterProducer()
         self.transport.abortConnection()
 
-    def wind_down(self) -> None:
+    def wind_down(self, *, wait: bool = False) -> None:
         """Serve what is running and what was sent behind it, then close; else close at once.
+
+        With `wait` a connection that has no request stays open for one, and closes after it: its
+        client may have sent it already.
 
         Where the running request's answer has not begun, it announces the end (RFC 9112, 9.6).
         Else the client was promised that the connection stays, and may have used it already.
@@ -255,7 +258,7 @@ class Channel(Answering):
         self._winding_down = True
         if self._request is None or self._request.status_sent is None:
             self.persistent = False
-        if self._state is State.HEAD and not self._head_begun and not self._behind:
+        if not wait and self._state is State.HEAD and not self._head_begun and not self._behind:
             self.loseConnection()
 
     def refuse_unfinished(self, message: str) -> None:

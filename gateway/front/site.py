@@ -111,10 +111,13 @@ class GatewaySite(Site):
     def log(self, request: object) -> None:
         """Requests are logged once, at their end, by the completion chain."""
 
-    def close_idle(self) -> None:
-        """Close the connections that have no request running; the others close after theirs."""
+    def close_idle(self, *, wait: bool = False) -> None:
+        """Close the connections that have no request running; the others close after theirs.
+
+        With `wait` the first ones wait for one request more.
+        """
         for channel in tuple(self.open_channels):
-            channel.wind_down()
+            channel.wind_down(wait=wait)
 
     def refuse_unfinished(self, message: str) -> None:
         """Answer requests whose head or body is still arriving with a 503."""

@@ -53,7 +53,15 @@ def test_streams_come_to_their_ends(
             eventually(lambda: not gateway.accepts(), "the gateway stops listening")
             manager.wait_for("STOPPING=1")
             manager.wait_for("EXTEND_TIMEOUT_USEC=")
-            manager.wait_for("STATUS=stopping: 2 workers, 2 streams")
+            # How many workers have them is open: until the old ones hear that they are to drain,
+            # they accept, too.
+            eventually(
+                lambda: any(
+                    state.startswith("STATUS=stopping: ") and state.endswith(", 2 streams")
+                    for state in manager.states
+                ),
+                "the status tells of both streams",
+            )
             go_on.set()
             for client in (old, new):
                 assert client.rest() == b"".join(CHAT_EVENTS[2:])

@@ -159,6 +159,17 @@ class Audience:
         """Whether the dialect's terminal event has been recorded."""
         return self.exchange is not None and self.exchange.terminal_passed
 
+    @property
+    def sound(self) -> bool:
+        """Whether what has ended well is known to be a whole answer, and no error.
+
+        Where the end of the connection is that of the body, no one can tell it from a cut.
+        """
+        assert self.exchange is not None
+        head = self._recording.head
+        told = head is not None and head.framing.kind is not FramingKind.UNTIL_CLOSE
+        return told and self.exchange.sound
+
     def _listeners(self) -> tuple[Listener, ...]:
         return tuple(self._recording.readers)  # it changes where one of them parts
 

@@ -121,7 +121,7 @@ class Dedup:
             audience.abort()  # everybody has left already
         recording.record = record
         well = record.outcome is Outcome.FINISHED and recording.end is End.WHOLE
-        if well and record.status_upstream == record.status_sent == 200:
+        if well and record.status_upstream == record.status_sent == 200 and audience.sound:
             self._store.store(recording, self._services.clock.seconds(), lifetime)
             self._expire()
         else:

@@ -456,6 +456,15 @@ class Exchange:
         """Whether the dialect's terminal event has been passed on."""
         return self._circumstances().terminal_passed
 
+    @property
+    def sound(self) -> bool:
+        """Whether a finished answer was read to its end and no error of the provider's found in it.
+
+        Of a stream the outcome says so; any other 200 may hold an error, or be in a coding that is
+        not read.
+        """
+        return not isinstance(self._relay, BodyRelay) or self._relay.sound
+
     def _circumstances(self) -> Circumstances:
         if self._relay is not None:
             return self._relay.circumstances()

@@ -220,6 +220,12 @@ class BodyRelay:
         error = self.reading().error if self.streamed else None
         return Circumstances(body=Body.OTHER, provider_error=error)
 
+    @property
+    def sound(self) -> bool:
+        """Whether all that came was read, and holds no error of the provider's."""
+        reading = self.reading()
+        return self._meter is not None and reading.error is None and reading.usage_problem is None
+
     def reading(self) -> Reading:
         """What the meter saw."""
         return Reading() if self._meter is None else self._meter.reading()

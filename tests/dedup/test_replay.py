@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from gateway.config.model import Family, Upstream, Url
 from gateway.record import Outcome, Phase, Usage, UsageSource
 from tests.canaries import CLIENTS_KEY
@@ -19,6 +21,11 @@ PLAIN = (
 def replayed(world: World, client: Client) -> bool:
     """Whether a client has its whole answer without another call of the upstream."""
     return client.response().whole and len(world.endpoint.wires) == 1
+
+
+def asked_twice(world: World) -> bool:
+    """Whether the upstream has the second request, on whichever connection, and no row a replay."""
+    return len(world.ledger.intents) == 2 and world.ledger.intents[1].answer_of is None
 
 
 def test_status_head_and_bytes_are_the_first_answers() -> None:
@@ -64,6 +71,45 @@ def test_a_body_that_is_no_stream_is_given_again_with_its_length() -> None:
     assert again.response().body == b'{"id": "abc"}'
     assert replayed(world, again)
     rest(world)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", b'{"error":{"message":"overloaded","code":529}}'),
+        ("/v1/messages", b'{"type":"error","error":{"type":"overloaded_error","message":"o"}}'),
+        ("/v1/responses", b'{"id":"r","status":"failed","error":{"code":"server_error"}}'),
+    ],
+)
+def test_an_error_inside_a_200_that_is_no_stream_is_not_given_again(path: str, body: bytes) -> None:
+    """C2: some upstreams tell their errors so; the client's next try is for the upstream."""
+    world = deduped()
+    request = post(path, b'{"model":"m","messages":[],"input":[]}')
+    ask(world, request)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    world.up.deliver(head % len(body) + body)
+    ask(world, request)
+    assert asked_twice(world)
+
+
+def test_a_body_that_ends_with_its_connection_is_not_given_again() -> None:
+    """C2: a cut looks just like that end, and must not last for the whole lifetime."""
+    world = deduped()
+    request = post("/v1/chat/completions", b'{"model":"m","messages":[]}')
+    ask(world, request)
+    world.up.deliver(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"id": "abc", "ch')
+    world.up.lose()
+    ask(world, request)
+    assert asked_twice(world)
+
+
+def test_an_answer_in_a_coding_that_is_not_read_is_not_given_again() -> None:
+    """C2: nobody knows whether it holds an error, or its end."""
+    world = deduped()
+    ask(world)
+    world.up.deliver(SSE_HEAD.replace(b"\r\n\r\n", b"\r\nContent-Encoding: br\r\n\r\n") + WHOLE)
+    ask(world)
+    assert asked_twice(world)
 
 
 def test_the_lifetime_counts_from_the_end_of_the_answer() -> None:

@@ -39,7 +39,7 @@ class Audience:
         self.on_gone: Callable[[Failure], None] | None = None
         self.on_broken: Callable[[int, str], None] | None = None
         self.exchange: Exchange | None = None  #: whose audience it is
-        self._leader = leader
+        self._release = leader.hand_over_body()
         self._recording = recording
         self._store = store
         self._producer: IPushProducer | None = None
@@ -60,8 +60,10 @@ class Audience:
         return True
 
     def release_body(self) -> None:
-        """The leader's body is no longer held."""
-        self._leader.release_body()
+        """The leader's body is no longer held.  May be called more than once."""
+        release, self._release = self._release, None
+        if release is not None:
+            release()
 
     def taken(self) -> int | None:
         """Nobody can tell it of all together, and nobody asks: see the module's text."""

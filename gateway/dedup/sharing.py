@@ -119,6 +119,8 @@ class Dedup:
         """The exchange is over: keep its answer if it is one to keep, and tell who waits for it."""
         if recording.end is None:
             audience.abort()  # everybody has left already
+        audience.body = []
+        audience.release_body()
         recording.record = record
         well = record.outcome is Outcome.FINISHED and recording.end is End.WHOLE
         if well and record.status_upstream == record.status_sent == 200 and audience.sound:

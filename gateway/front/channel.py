@@ -17,6 +17,7 @@ not be seen; every state but BUSY has its deadline (`gateway.front.patience`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -223,6 +224,10 @@ class Channel(Answering):
         """The running request's body is no longer held."""
         if self._intake is not None:
             self._intake.release()
+
+    def hand_over_body(self) -> Callable[[], None] | None:
+        """See `Request.hand_over_body`."""
+        return None if self._intake is None else self._intake.hand_over()
 
     def _let_go_of_request(self) -> Request | None:
         """The request is over, whichever way: give back what it held, and return it."""

@@ -80,5 +80,10 @@ class Intake:
         self._budget.give_back(self._claimed)
         self._claimed = 0
 
+    def hand_over(self) -> Callable[[], None]:
+        """Leave what was claimed to whoever keeps the body; what is returned gives it back."""
+        claimed, self._claimed = self._claimed, 0
+        return lambda: self._budget.give_back(claimed)
+
     def _too_large(self) -> RemoteError:
         return RemoteError(f"the request body is longer than {self._max_body} bytes", 413)

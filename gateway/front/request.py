@@ -170,6 +170,15 @@ class Request(TwistedRequest):
         if self.channel is not None:
             self.channel.release_body()
 
+    def hand_over_body(self) -> Callable[[], None] | None:
+        """Let the body be held, and count, even when this client has left.
+
+        What is returned, if there was anything to count, is to be called once in place of
+        `release_body`.
+        """
+        assert self.channel is not None
+        return self.channel.hand_over_body()
+
     def taken(self) -> int | None:
         """A counter of the bytes that the client has taken; None where nobody can tell."""
         return None if self.channel is None else self.channel.taken()

@@ -464,3 +464,30 @@ def test_bodies_of_requests_that_joined_are_not_held() -> None:
     assert world.budget.held == held > 0
     world.clock.advance(600)
     rest(world)
+
+
+def test_a_body_counts_as_held_when_the_client_that_sent_it_has_left() -> None:
+    """C4, D10: else bodies without number could wait for an upstream that does not take them."""
+    world = deduped()
+    world.never_connect()
+    first = ask(world)
+    held = world.budget.held
+    second = ask(world)
+    first.wire.lose()
+    assert world.budget.held == held > 0
+    world.endpoint.connect_now()
+    assert world.budget.held == 0
+    world.up.deliver(SSE_HEAD + WHOLE)
+    assert second.response().body == BODY
+    rest(world)
+
+
+def test_a_body_that_no_upstream_took_is_released_once() -> None:
+    """C4, D10: also when everybody who waited has left."""
+    world = deduped()
+    world.never_connect()
+    clients = [ask(world), ask(world)]
+    for client in clients:
+        client.wire.lose()
+    assert world.budget.held == 0
+    rest(world)

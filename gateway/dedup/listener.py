@@ -9,7 +9,7 @@ of `rows.Parting`, and an error in giving to it ends it alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
@@ -20,6 +20,7 @@ from zope.interface import implementer
 from ..dialects.base import Dialect, Trouble
 from ..exchange.deadlines import LOOKS
 from ..exchange.farewell import RETRY_AFTER
+from ..exchange.recipient import Pairs
 from ..front.progress import Progress
 from ..front.request import Request
 from ..record import Intent, Phase
@@ -125,27 +126,26 @@ class Listener:
         self._beats += 1
         self._request.send_beat(beat)
 
-    def give_interim(
-        self, status: int, reason: bytes, pairs: Iterable[tuple[bytes, bytes]]
-    ) -> None:
+    def give_interim(self, status: int, reason: bytes, pairs: Pairs) -> None:
         """An interim response."""
         if self._ready:
-            self._request.send_interim(status, reason, pairs)
+            self._request.send_interim(status, reason, self._own(pairs))
 
     def _give_head(self) -> None:
         recording = self._recording
         head = recording.head
         if head is None or self._request.status_sent is not None:
             return
-        pairs = list(head.pairs)
-        if not self._leads:
-            # A cookie was meant for the one whom it was sent to.
-            pairs = [pair for pair in pairs if pair[0].lower() != b"set-cookie"]
-            if recording.completed is not None:
-                age = self._clock.seconds() - recording.completed
-                pairs = [pair for pair in pairs if pair[0].lower() != b"age"]
-                pairs.append((b"Age", b"%d" % age))  # RFC 9111, 5.1
+        pairs = self._own(head.pairs)
+        if not self._leads and recording.completed is not None:
+            age = self._clock.seconds() - recording.completed
+            pairs = [pair for pair in pairs if pair[0].lower() != b"age"]
+            pairs.append((b"Age", b"%d" % age))  # RFC 9111, 5.1
         self._request.start(head.status, head.reason, pairs, head.framing)
+
+    def _own(self, pairs: Pairs) -> list[tuple[bytes, bytes]]:
+        """The fields for this client: a cookie was meant for the one whom it was sent to."""
+        return [pair for pair in pairs if self._leads or pair[0].lower() != b"set-cookie"]
 
     def _give_rest(self) -> None:
         recording = self._recording

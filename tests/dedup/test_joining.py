@@ -46,6 +46,17 @@ def test_who_joins_before_the_answer_has_begun_gets_its_head_and_body() -> None:
     rest(world)
 
 
+def test_a_cookie_in_an_interim_response_is_for_the_first_client_alone() -> None:
+    """C4: as in the head; what else it tells goes to all of them."""
+    world = deduped()
+    first, second = ask(world), ask(world)
+    world.up.deliver(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nSet-Cookie: a=b\r\n\r\n")
+    assert first.raw() == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nSet-Cookie: a=b\r\n\r\n"
+    assert second.raw() == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    world.up.deliver(SSE_HEAD + WHOLE)
+    rest(world)
+
+
 def test_a_joined_request_has_its_own_row_and_costs_nothing() -> None:
     """C4, A1: it says whom it joined; usage and cost are the first one's."""
     world = deduped()

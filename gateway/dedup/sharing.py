@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from ..exchange.completion import completion_chain
-from ..exchange.exchange import Exchange
+from ..exchange.exchange import LONGEST_TEXT, Exchange
 from ..exchange.hooked import Hooked
 from ..exchange.life import Signal
 from ..exchange.services import Services
@@ -180,7 +180,7 @@ class Dedup:
 
         def refused(signal: Signal) -> None:
             text = services.redactor.redact(signal.detail or "", match.caller.credentials)
-            listener.refuse(Parting.HOOK, text, signal.status)
+            listener.refuse(Parting.HOOK, text[:LONGEST_TEXT], signal.status)
 
         def unwritten(failure: Failure) -> None:
             why = f"the ledger does not take rows: {failure.getErrorMessage()}"

@@ -6,11 +6,12 @@ import json
 
 from twisted.internet.defer import Deferred
 
+from gateway.exchange.exchange import LONGEST_TEXT
 from gateway.hooks.heads import RequestHead
 from gateway.hooks.loader import HookModule
 from gateway.record import ErrorCode, Outcome
 from tests.dedup.stage import BODY, WHOLE, answered, ask, deduped, leader_and_follower, rest
-from tests.world import SSE_HEAD
+from tests.world import CHAT_WHOLE, SSE_HEAD
 
 
 class Policy:
@@ -42,6 +43,22 @@ def test_a_hook_refuses_a_request_that_would_have_been_given_a_replay() -> None:
     assert leader.outcome is Outcome.FINISHED
     assert (follower.outcome, follower.error) == (Outcome.REJECTED, ErrorCode.HOOK)
     assert follower.error_detail == "that was the last one"
+    rest(world)
+
+
+def test_a_refusal_is_as_long_as_where_the_upstream_would_have_been_asked() -> None:
+    """D11: what a row and an answer hold is bounded, whatever a hook says."""
+
+    def request(head: RequestHead) -> None:
+        if len(world.ledger.intents) > 1:
+            head.refuse(403, "x" * 5000)
+
+    world = deduped(hooks=HookModule(request=request))
+    answered(world)
+    joined, alone = ask(world), ask(world, CHAT_WHOLE)
+    assert joined.response().body == alone.response().body
+    details = [row.error_detail for row in world.ledger.records[1:]]
+    assert details == ["x" * LONGEST_TEXT] * 2
     rest(world)
 
 

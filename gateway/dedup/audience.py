@@ -89,7 +89,7 @@ class Audience:
         """Begin the answer."""
         if self.status_sent is None and self._recording.end is None:
             self.status_sent = status
-            self._recording.head = Head(status, reason, tuple(pairs), framing)
+            self._store.start(self._recording, Head(status, reason, tuple(pairs), framing))
             self._tell()
 
     def send(self, data: bytes) -> None:

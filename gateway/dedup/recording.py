@@ -17,8 +17,10 @@ from typing import Final, Generic, Protocol, TypeVar
 from ..http1 import Framing
 from ..record import Record
 
-#: Bytes that a recording counts for besides its body: its head, its record, its place.
+#: Bytes that a recording counts for besides its body and head: its record, its place.
 OVERHEAD: Final = 1024
+#: Bytes that each field of its head counts for besides its name and value.
+FIELD_OVERHEAD: Final = 128
 
 
 class End(Enum):
@@ -84,6 +86,12 @@ class Recording(Generic[R]):
         self.size = 0  #: bytes of the body so far
         self._data = bytearray()
         self._base = 0  # how many bytes have been forgotten
+
+    @property
+    def overhead(self) -> int:
+        """Bytes that it takes besides its body."""
+        pairs = () if self.head is None else self.head.pairs
+        return OVERHEAD + sum(len(name) + len(value) + FIELD_OVERHEAD for name, value in pairs)
 
     @property
     def held(self) -> int:

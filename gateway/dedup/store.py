@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final, Generic
 
-from .recording import OVERHEAD, End, R, Recording
+from .recording import End, Head, R, Recording
 
 #: The part of the memory that one answer may take.
 SHARE: Final = 8
@@ -46,7 +46,7 @@ class Store(Generic[R]):
         recording: Recording[R] = Recording(key, id)
         self._under_way[key] = recording
         self._all[recording] = None
-        self.used += OVERHEAD
+        self.used += recording.overhead
         return recording
 
     def join(self, recording: Recording[R], reader: R) -> None:
@@ -58,6 +58,12 @@ class Store(Generic[R]):
         """`reader` needs no more of it."""
         recording.readers.remove(reader)
         self.moved(recording)
+
+    def start(self, recording: Recording[R], head: Head) -> None:
+        """Begin the answer with its head.  As much may follow as for `append`."""
+        self.used -= recording.overhead
+        recording.head = head
+        self.used += recording.overhead
 
     def append(self, recording: Recording[R], data: bytes) -> None:
         """Add to a recording.  `bound` has to follow, once the readers have been given it."""
@@ -82,7 +88,7 @@ class Store(Generic[R]):
         over = recording.end is not None and not recording.kept and not recording.readers
         if over and recording in self._all:
             del self._all[recording]
-            self.used -= OVERHEAD
+            self.used -= recording.overhead
 
     def ended(self, recording: Recording[R], how: End) -> None:
         """Nothing more comes: it can be joined no longer."""

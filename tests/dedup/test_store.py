@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dedup.recording import OVERHEAD, End, Recording
+from gateway.dedup.recording import FIELD_OVERHEAD, OVERHEAD, End, Head, Recording
 from gateway.dedup.store import SHARE, Store
+from gateway.http1 import Framing, FramingKind
 
 SHARED = 1000
 LIMIT = SHARE * SHARED
@@ -51,6 +52,20 @@ def finished(
 def grow(store: Store[Reader], recording: Recording[Reader], size: int) -> None:
     store.append(recording, b"x" * size)
     store.bound(recording)
+
+
+def test_a_head_counts_as_what_is_held() -> None:
+    """C5: of a short answer it is the most."""
+    store: Store[Reader] = Store(LIMIT)
+    recording = store.begin(b"a", "a")
+    pairs = ((b"X-Long", b"x" * 500), (b"X-Short", b""))
+    store.start(recording, Head(200, b"OK", pairs, Framing(FramingKind.LENGTH, 100)))
+    grow(store, recording, 100)
+    store.ended(recording, End.WHOLE)
+    store.store(recording, 0.0, 10.0)
+    assert store.used == OVERHEAD + 513 + 2 * FIELD_OVERHEAD + 100
+    store.expire(11.0)
+    assert store.used == 0
 
 
 def test_the_oldest_answer_goes_first() -> None:

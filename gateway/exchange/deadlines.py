@@ -34,6 +34,7 @@ class Moments:
     last_byte: float = 0.0  #: its last body byte, moved on by the time we did not read
     heard: float = 0.0  #: something of it, or of ours, was last passed on in a stream
     paused: float | None = None  #: we do not read from it since: the client holds it up
+    held: bool = False  #: we do not read from it: what it has sent keeps us busy
     taken: float = 0.0  #: when the client was last seen to take something, in that time
     uploading: bool = False  #: the request's body is still coming from the client
     blocked: float | None = None  #: the upstream takes no more of that body since
@@ -55,7 +56,7 @@ def due(route: Route, moments: Moments) -> tuple[float, ErrorCode] | None:
     elif moments.head is None:
         if moments.dispatched is not None and route.head_timeout is not None:
             found.append((moments.dispatched + route.head_timeout, ErrorCode.HEAD_TIMEOUT))
-    else:
+    elif not moments.held:
         if moments.first_event is None and route.first_event_timeout is not None:
             moment = moments.head + route.first_event_timeout
             found.append((moment, ErrorCode.FIRST_EVENT_TIMEOUT))

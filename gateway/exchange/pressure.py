@@ -1,8 +1,8 @@
 """Backpressure: the client's pace becomes the upstream's.
 
 What a client does not take fills its transport's buffer; then its upstream is not read, and the
-kernel slows the upstream down.  Between `Pressure.pauseProducing` and `Pressure.resumeProducing`
-the upstream's deadlines stand still.
+kernel slows the upstream down.  Between `Pressure.pauseProducing` and `Pressure.resumeProducing`,
+and between `Pressure.hold` and `Pressure.release`, the upstream's deadlines stand still.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ class Pressure:
         self._deadlines = deadlines
         self._clock = clock
         self.paused_seconds = 0.0
-        self._held = False
 
     def pauseProducing(self) -> None:
         """The client's buffer is full: stop reading from the upstream."""
@@ -49,23 +48,25 @@ class Pressure:
         """The client has taken everything: read again."""
         if self._moments.paused is not None:
             self.account()
-            if not self._held:
+            if not self._moments.held:
                 self._connection.resume()
             self._deadlines.look()
 
     def hold(self) -> None:
         """Do not read from the upstream, though the client would take more: we need time."""
-        self._held = True
+        self._moments.held = True
         self._connection.pause()
 
     def release(self) -> None:
         """We are ready for more; what the client has paused stays so."""
-        if self._held:
-            self._held = False
+        if self._moments.held:
+            self._moments.held = False
             if self._moments.paused is None:
                 self._moments.last_byte = self._clock.seconds()
                 self._connection.resume()
                 self._deadlines.look()
+            else:
+                self._moments.last_byte = self._moments.paused  # the rest, when that pause ends
 
     def stopProducing(self) -> None:
         """The client's connection is going; the request tells the exchange."""

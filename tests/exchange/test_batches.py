@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.config.model import Family
 from gateway.exchange.results import HIGH, LOOK, PATIENCE, SLICE, UNDER_WAY
-from gateway.record import Outcome, Record, Usage, UsageSource, derived_id
+from gateway.record import ErrorCode, Outcome, Record, Usage, UsageSource, derived_id
 from tests.dialects.test_batches import BODY, KNOWN, line
 from tests.world import UPSTREAM, World, post
 
@@ -238,6 +238,52 @@ def test_results_that_the_ledger_has_no_room_for_are_told_of_and_can_be_fetched_
     world.ledger.full = False
     Fetch(world).answer(lines(40)).settled()
     assert len(rows_of(world)[1]) == 40
+
+
+def test_an_upstream_that_is_not_read_because_rows_wait_is_not_idle() -> None:
+    """D5, E3: it may have sent the rest long since; its time begins again when it is read."""
+    world = World(upstream=replace(UPSTREAM, family=Family.ANTHROPIC), idle_timeout=3.0)
+    world.ledger.full = True
+    body = lines(2 * HIGH)
+    fetch = Fetch(world)
+    fetch.up.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(body) + 1))
+    fetch.up.deliver(body)
+    fetch.client.raw()
+    assert not fetch.up.reading
+    for _ in range(50):
+        world.clock.advance(LOOK)
+    assert world.services.running
+    world.ledger.full = False
+    world.clock.advance(LOOK)
+    while not fetch.up.reading:
+        world.clock.advance(0)
+    world.clock.advance(2.9)
+    assert world.services.running
+    world.clock.advance(0.2)
+    assert rows_of(world)[0][0].error is ErrorCode.IDLE_TIMEOUT
+
+
+def test_an_upstream_is_not_idle_after_rows_and_then_the_client_were_waited_for() -> None:
+    """D5, E3: both times together are not its own."""
+    world = World(upstream=replace(UPSTREAM, family=Family.ANTHROPIC), idle_timeout=3.0)
+    world.ledger.full = True
+    body = lines(2 * HIGH)
+    fetch = Fetch(world)
+    fetch.up.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(body) + 1))
+    fetch.up.deliver(body)
+    fetch.client.raw()
+    world.clock.advance(4)
+    channel = fetch.client.channel
+    channel.pauseProducing()
+    world.ledger.full = False
+    while world.services.results and due(world):
+        turn(world)
+    assert not fetch.up.reading
+    world.clock.advance(1)
+    channel.resumeProducing()
+    assert fetch.up.reading
+    world.clock.advance(2.9)
+    assert world.services.running
 
 
 def test_what_waits_when_the_gateway_stops_gets_its_rows_at_once() -> None:

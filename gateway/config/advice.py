@@ -20,7 +20,10 @@ def advice(config: Config, environ: Mapping[str, str] = os.environ) -> list[str]
     found = [*_outdated(config, environ)]
     if config.hooks is None and any(route.hook_events for route in config.routes):
         found.append("hook_events is on, but no hook sees events; name a file in [hooks] module")
-    for route in config.routes:
+    routes = config.routes
+    if any(r.dedup_tool_results for r in routes) and not any(r.dedup for r in routes):
+        found.append("dedup_tool_results does nothing where dedup is off; set dedup as well")
+    for route in routes:
         base = route.upstream.url.base_path
         if not base or route.strip_prefix is not None:
             continue

@@ -39,3 +39,13 @@ def test_events_that_no_hook_can_see_are_told(read: Read, switch: str) -> None:
     route = f"[route r]\nupstream = a\npath = /*\nhook_events = {switch}\n"
     sentences = advice(read(f"{UPSTREAM.format('')}{route}"))
     assert [("[hooks] module" in sentence) for sentence in sentences] == [True] * (switch == "on")
+
+
+@pytest.mark.parametrize(("dedup", "told"), [("off", True), ("1s", False)])
+def test_a_lifetime_of_answers_that_are_not_kept_is_told(
+    read: Read, dedup: str, told: bool
+) -> None:
+    """O1, C3: the longer lifetime alone has no answers in common."""
+    route = f"[route r]\nupstream = a\npath = /*\ndedup = {dedup}\ndedup_tool_results = 10m\n"
+    sentences = advice(read(f"{UPSTREAM.format('')}{route}"))
+    assert [("set dedup" in sentence) for sentence in sentences] == [True] * told

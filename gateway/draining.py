@@ -74,12 +74,13 @@ class Drain:
                 site.close_idle()
         await self._wait(deadline - self._clock.seconds())
         self.accepting = False
-        for answer in tuple(running):
-            answer.drain()
+        self._drain_all()
         for site in self._sites:
             site.refuse_unfinished("the gateway is stopping")
         self._hurried = False
         await self._wait(LAST_WORDS)
+        # The first of those that share an answer is here once that is over, and still takes it.
+        self._drain_all()
         left = self._connections()
         if left:
             _log.warn(
@@ -90,6 +91,10 @@ class Drain:
         for site in self._sites:
             site.abort_all()
         await deferLater(self._clock, 0)  # resets are done in the reactor's next turn
+
+    def _drain_all(self) -> None:
+        for answer in tuple(self._running):
+            answer.drain()
 
     def _connections(self) -> int:
         return sum(len(site.open_channels) for site in self._sites)

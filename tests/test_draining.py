@@ -7,8 +7,9 @@ from twisted.internet.defer import Deferred
 
 from gateway.config.model import KeepaliveMode
 from gateway.draining import LAST_WORDS, ON_ITS_WAY, Drain
+from gateway.record import Outcome
 from tests.transcripts import CHAT_EVENTS
-from tests.world import CHAT, CHAT_WHOLE, LAST, SSE_HEAD, Client, World, chunked
+from tests.world import BUFFER, CHAT, CHAT_WHOLE, LAST, SSE_HEAD, Client, World, chunked
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 LIMIT = 60.0
@@ -265,3 +266,18 @@ def test_after_a_reload_s_limit_requests_are_refused(world: World) -> None:
     stop.after(2)
     assert not stop.drain.accepting
     stop.after(LAST_WORDS)
+
+
+@pytest.mark.parametrize("lags", [0, 1])
+def test_who_shares_an_answer_and_lags_is_drained_whether_it_came_first_or_not(lags: int) -> None:
+    """O4, C4: its client did not leave, and its row does not say so."""
+    world = World(dedup=15.0, client_write_timeout=None)
+    clients = [world.client().send(CHAT), world.client().send(CHAT)]
+    clients[lags].wire.stalled = True
+    world.up.deliver(SSE_HEAD)
+    for _ in range(2 * BUFFER // 1000):
+        world.up.deliver(chunked(b"data: " + b"x" * 1000 + b"\n\n"))
+        clients[1 - lags].raw()
+    assert Stop(world).after(LIMIT + LAST_WORDS + 0.5).over
+    assert [row.outcome for row in world.ledger.records] == [Outcome.DRAINED] * 2
+    assert not world.services.running

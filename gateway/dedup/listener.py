@@ -123,13 +123,19 @@ class Listener:
 
     def give_beat(self, beat: bytes) -> None:
         """What shows that somebody is there, to one that keeps up: elsewhere it may not stand."""
-        self._beats += 1
-        self._request.send_beat(beat)
+        try:
+            self._request.send_beat(beat)
+            self._beats += 1
+        except Exception:
+            self._failed()
 
     def give_interim(self, status: int, reason: bytes, pairs: Pairs) -> None:
         """An interim response."""
         if self._ready:
-            self._request.send_interim(status, reason, self._own(pairs))
+            try:
+                self._request.send_interim(status, reason, self._own(pairs))
+            except Exception:
+                self._failed()
 
     def _give_head(self) -> None:
         recording = self._recording

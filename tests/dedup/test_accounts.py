@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import mock
 
 from twisted.python.failure import Failure
 
+from gateway.config.model import KeepaliveMode
 from gateway.front.request import Request
 from gateway.prices import PriceLink, Pricer
 from gateway.prices.own import OwnPrices
@@ -81,6 +83,38 @@ def test_an_error_in_giving_to_one_client_ends_that_one_alone(
     assert leader.outcome is Outcome.FINISHED
     assert follower.outcome is Outcome.INTERNAL_ERROR
     assert len(logged_failures.flush(ZeroDivisionError)) == 1
+    rest(world)
+
+
+def test_an_error_in_giving_what_is_no_part_of_the_answer_ends_one_client_alone(
+    logged_failures: LoggedFailures,
+) -> None:
+    """C4, A3: an interim response to one, a keepalive to another."""
+    world = deduped(keepalive=KeepaliveMode.IMMEDIATE, keepalive_interval=3.0)
+    first, second, third = ask(world), ask(world), ask(world)
+    send_interim, send_beat = Request.send_interim, Request.send_beat
+
+    def interim(request: Request, *told: Any) -> None:
+        if request.channel is second.channel:
+            raise ZeroDivisionError
+        send_interim(request, *told)
+
+    def beat(request: Request, data: bytes) -> None:
+        if request.channel is third.channel:
+            raise ZeroDivisionError
+        send_beat(request, data)
+
+    with mock.patch.multiple(Request, send_interim=interim, send_beat=beat):
+        world.up.deliver(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        world.clock.advance(3)
+    world.up.deliver(SSE_HEAD + WHOLE)
+    assert first.response().body == b": keepalive\n\n" + BODY
+    assert sorted(row.outcome for row in rows(world).values()) == [
+        Outcome.FINISHED,
+        Outcome.INTERNAL_ERROR,
+        Outcome.INTERNAL_ERROR,
+    ]
+    assert len(logged_failures.flush(ZeroDivisionError)) == 2
     rest(world)
 
 

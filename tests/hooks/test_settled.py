@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
 
+from gateway.config.model import Family
 from gateway.hooks import RequestHead, Row
 from gateway.hooks.calls import MOST_SETTLED, SETTLED_LIMIT, STOP_LIMIT
 from gateway.hooks.loader import HookModule
 from gateway.record import COLUMNS
+from tests.exchange.test_batches import Fetch, lines
 from tests.hooks.conftest import HookLog
 from tests.hooks.test_request import Boom
 from tests.transcripts import CHAT_EVENTS
-from tests.world import CHAT, LAST, SSE_HEAD, World, chunked
+from tests.world import CHAT, LAST, SSE_HEAD, UPSTREAM, World, chunked
 
 
 def with_settled(hook: Callable[[Row], Any]) -> World:
@@ -50,6 +53,17 @@ def test_the_ledger_has_the_row_before_the_hook_sees_it() -> None:
     world = with_settled(lambda row: known.append(len(world.ledger.records)))
     finish(world)
     assert known == [1]
+
+
+def test_a_result_that_is_fetched_again_is_seen_again_under_its_id() -> None:
+    """D11, A8: it sees what was fetched, and docs/hooks.rst says what that means for costs."""
+    rows: list[Row] = []
+    hooks = HookModule(settled=rows.append)
+    world = World(upstream=replace(UPSTREAM, family=Family.ANTHROPIC), hooks=hooks)
+    for _ in range(2):
+        Fetch(world).answer(lines(1)).settled()
+    first, again = [row["id"] for row in rows if row["dialect"] == "anthropic_batch"]
+    assert first == again
 
 
 def test_a_refusal_has_a_row_that_is_seen() -> None:

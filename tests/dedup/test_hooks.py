@@ -62,6 +62,23 @@ def test_a_refusal_is_as_long_as_where_the_upstream_would_have_been_asked() -> N
     rest(world)
 
 
+def test_a_refusal_that_was_waited_for_is_the_answer_of_those_that_joined_meanwhile() -> None:
+    """D11, C4: as every answer is that was under way (docs/hooks.rst)."""
+    verdict: Deferred[None] = Deferred()
+
+    def request(head: RequestHead) -> object:
+        if len(world.ledger.intents) > 1:
+            return None
+        return verdict.addCallback(lambda _: head.refuse(403, "not you"))
+
+    world = deduped(hooks=HookModule(request=request))
+    clients = [ask(world), ask(world)]
+    verdict.callback(None)
+    assert [client.response().status for client in clients] == [403, 403]
+    assert [row.error for row in world.ledger.records] == [ErrorCode.HOOK] * 2
+    rest(world)
+
+
 def test_a_hook_tags_the_row_of_a_request_that_joins() -> None:
     """D11, C4: each row has its own."""
     policy = Policy()

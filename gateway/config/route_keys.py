@@ -80,19 +80,21 @@ POLICY: Mapping[str, Key] = {
         values.duration_or(0.0, "1s", "24h"),
         "How long a finished answer to a model is given again, without asking the API, to whoever "
         "sends the very same request with the same credential; one that comes while the first "
-        "answer is still under way joins it. off: never.",
+        "answer is still under way joins it. From 1s to 24h; off: never. docs/dedup.rst says which "
+        "requests are the same.",
         default="off",
     ),
     "dedup_tool_results": Key(
         values.duration_or(0.0, "1s", "24h"),
         "The same for requests that end with nothing but results of tools, which agents send again "
-        "when they lost an answer: if it is longer than dedup, it holds for these. off: as dedup.",
+        "when they lost an answer: if dedup is on and this is longer, it holds for these. "
+        "off: as dedup.",
         default="off",
     ),
     "hook_events": Key(
         values.switch,
-        "Show each block of events of a stream to the hooks that ask for them; it costs time for "
-        "every block. See [hooks].",
+        "Show each block of events of a stream to the function event(block) of [hooks] module, "
+        "which is never called without this; it costs time for every block.",
         default="off",
     ),
 }

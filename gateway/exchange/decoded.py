@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from ..coding import CodingError, Decoder, TooLarge, UnknownCoding
-from ..dialects.base import Dialect, Meter, Peek, Reading
+from ..dialects.base import Dialect, Meter, Peek, Reading, ResultsMeter
 from ..dialects.generic import NullMeter
 from ..http1 import ResponseHead
 
@@ -54,15 +54,30 @@ class DecodedMeter(Meter):
         return replace(reading, usage_problem=reading.usage_problem or self._problem)
 
 
-def decoding(meter: Meter, head: ResponseHead, dialect: Dialect, peek: Peek) -> DecodedMeter | None:
+class _Unread(NullMeter):
+    """Reads nothing, and says why."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__()
+        self._problem = problem
+
+    def reading(self) -> Reading:
+        """Nothing was read."""
+        return Reading(usage_problem=self._problem)
+
+
+def decoding(meter: Meter, head: ResponseHead, dialect: Dialect, peek: Peek) -> Meter | None:
     """`meter`, fed with what the coded body of `head` stands for; None if it cannot be read.
 
     That is so for codings that are not known here, and for streams, whose meters want whole events.
+    A row without tokens tells that of an answer by itself.  The row of a fetch of results never has
+    any, so the problem is told there.
     """
     if isinstance(meter, NullMeter) or dialect.stream_kind(head.media_type, peek) is not None:
         return None
     codings = [name for name in head.fields.elements(b"content-encoding") if name != b"identity"]
     try:
         return DecodedMeter(meter, Decoder(codings))
-    except UnknownCoding:
-        return None
+    except UnknownCoding as error:
+        results = isinstance(meter, ResultsMeter)
+        return _Unread(f"usage was not read: {error}") if results else None

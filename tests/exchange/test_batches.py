@@ -325,6 +325,17 @@ def test_compressed_results_that_cannot_be_read_are_told_of(coded: bytes, proble
     assert rows_of(world)[0][0].error_detail == f"usage was not read to the end: {problem}"
 
 
+@pytest.mark.parametrize("coding", [b"br", b"gzip, gzip"])
+def test_results_in_a_coding_that_is_not_known_are_told_of(coding: bytes) -> None:
+    """A8: nothing else would show that they were not counted."""
+    world = a_world()
+    fetch = Fetch(world).answer(lines(5), fields=CODED % coding).settled()
+    assert fetch.body == lines(5)
+    (own,), results = rows_of(world)
+    told = "usage was not read: this content coding is not known here"
+    assert (results, own.outcome, own.error_detail) == ([], Outcome.FINISHED, told)
+
+
 def test_an_error_in_place_of_results_has_no_rows() -> None:
     """A8: whatever it looks like."""
     world = a_world()

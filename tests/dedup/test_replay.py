@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -156,6 +157,21 @@ def test_an_answer_that_failed_is_not_given_again() -> None:
         assert world.ledger.intents[1].answer_of is None
         world.up.reset()
         rest(world)
+
+
+def test_an_answer_that_came_compressed_is_not_given_again() -> None:
+    """C3, D7: it may have ended with an error that nobody has read."""
+    body = gzip.compress(b'data: {"error": {"message": "no"}}\n\n')
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n"
+    world = deduped()
+    first, joined = ask(world), ask(world)
+    world.up.deliver(head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    assert [client.response().body for client in (first, joined)] == [body, body]
+    assert world.dedup.used == 0
+    ask(world)
+    assert world.ledger.intents[2].answer_of is None
+    world.up.reset()
+    rest(world)
 
 
 def test_no_answer_goes_to_another_credential() -> None:

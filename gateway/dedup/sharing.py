@@ -16,10 +16,11 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from ..exchange.completion import completion_chain
-from ..exchange.exchange import LONGEST_TEXT, Exchange
+from ..exchange.exchange import Exchange
 from ..exchange.hooked import Hooked
 from ..exchange.life import Signal
 from ..exchange.services import Services
+from ..exchange.story import LONGEST_TEXT
 from ..front.request import Request
 from ..inspection import Inspection
 from ..match import Match

@@ -38,6 +38,7 @@ class Moments:
     taken: float = 0.0  #: when the client was last seen to take something, in that time
     uploading: bool = False  #: the request's body is still coming from the client
     blocked: float | None = None  #: the upstream takes no more of that body since
+    connected: float | None = None  #: there was a connection to ask the upstream on
 
 
 def due(route: Route, moments: Moments) -> tuple[float, ErrorCode] | None:

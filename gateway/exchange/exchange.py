@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Concatenate, Final, ParamSpec
 
 from twisted.internet.defer import Deferred
@@ -21,7 +20,6 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..dialects.base import ResultsMeter, StreamKind
 from ..http1 import Framing, ResponseHead
 from ..inspection import Inspection
 from ..journal.kinds import Kind as LogKind
@@ -30,32 +28,23 @@ from ..record import ErrorCode, Intent, Phase, Record
 from ..upstream.connection import Connection
 from ..upstream.errors import UpstreamError
 from ..upstream.pool import Pool
-from .answer import is_coded, key_mask, kind_of_stream, told
 from .completion import completion_chain
 from .deadlines import Deadlines, Moments
-from .decoded import decoding
 from .farewell import take_leave
-from .forward import NO_LENGTH, response_pairs
 from .glance import Glance
 from .hooked import Hooked
 from .life import Body as BodyState
-from .life import Circumstances, Ending, Kind, Life, Signal
-from .mask import KeyMask, masked
-from .pressure import Pressure
+from .life import Circumstances, Kind, Life, Signal
 from .recipient import Recipient
-from .relay import BodyRelay, Collector, Relay, StreamRelay
-from .results import ResultRows, ResultsRelay
+from .reply import Reply
 from .services import Services
-from .settled import Course, settled
+from .story import Story
 from .uploading import Uploading
 from .voice import Voice
 
 #: Seconds between the event that ends a stream and the end of the body, where an upstream leaves it
 #: open.  Some send a ``[DONE]`` yet; and a body that has ended leaves its connection to be reused.
 LAST_WORDS: Final = 0.2
-
-#: How much of a provider's words is shown, in characters.
-LONGEST_TEXT: Final = 1000
 
 P = ParamSpec("P")
 _log = Logger(namespace="gateway.exchange")
@@ -95,7 +84,6 @@ class Exchange:
         self._route = match.route
         self._dialect = match.dialect
         self._pool = pool
-        self._peek = seen.peek
         self._seen = seen
         self._request = request
         self._clock = services.clock
@@ -105,20 +93,30 @@ class Exchange:
         self._voice = Voice(
             match.route, match.dialect, request, self._moments, self._clock, self._beat
         )
+        hooks = services.hooks
+        self._hooked = None if hooks is None else Hooked(hooks, match, request, intent)
+        self._reply = Reply(
+            services,
+            match,
+            intent,
+            request,
+            self._moments,
+            self._deadlines,
+            self._voice,
+            self._hooked,
+            pool.upstream.api_key,
+            self._stream_over,
+            self._settle,
+        )
+        self._story = Story(
+            services, match, intent, seen.peek, request, self._moments, self._voice, self._reply
+        )
         self._attempt: Deferred[Connection] | None = None  # connecting
         self._connection: Connection | None = None
         self._uploading: Uploading | None = None
-        self._pressure: Pressure | None = None
-        self._relay: Relay | None = None
-        self._rows: ResultRows | None = None  # for the results of a batch
-        self._head: ResponseHead | None = None
         self._over: IDelayedCall | None = None  # the stream is; only the upstream's end is awaited
         self._reading_on: IDelayedCall | None = None  # the client has left; for so long at most
-        self._connected_at: float | None = None
         self._written = False  # all of the request has been given to the upstream's socket
-        self._attempts = 0
-        hooks = services.hooks
-        self._hooked = None if hooks is None else Hooked(hooks, match, request, intent)
 
     # The way there.
 
@@ -160,7 +158,7 @@ class Exchange:
             return  # the client left before the upstream was asked
         self._life.enter(Phase.CONNECT)
         self._moments.dispatched = self._clock.seconds()
-        self._attempts = 1
+        self._story.attempts = 1
         connection = self._pool.take()
         if connection is not None:
             self._connected(connection)
@@ -168,7 +166,7 @@ class Exchange:
             attempt = self._attempt = self._pool.connect()
             attempt.addCallbacks(self._connected, self._not_connected)
         if self._life.ending is None and not self._moments.uploading:
-            self._voice.start(self._peek)
+            self._voice.start(self._story.peek)
         self._deadlines.look()
 
     @guarded
@@ -177,7 +175,7 @@ class Exchange:
         if self._life.ending is not None:
             connection.abort()
             return
-        self._connected_at = self._clock.seconds()
+        self._moments.connected = self._clock.seconds()
         self._connection = connection
         self._life.enter(Phase.HEAD)
         request = self._request
@@ -202,9 +200,9 @@ class Exchange:
         """The body has gone by; what stood in it is known now."""
         form = self._seen.form
         if form is not None:
-            self._peek = form.peek
+            self._story.peek = form.peek
         if self._moments.head is None and self._life.ending is None:
-            self._voice.start(self._peek)
+            self._voice.start(self._story.peek)
 
     # The way back: what the connection tells.
 
@@ -224,91 +222,26 @@ class Exchange:
             self._uploading.resumed()
 
     def interim_received(self, head: ResponseHead) -> None:
-        """Pass an interim response on; 100 answers an expectation that was never passed on."""
-        if head.status != 100 and not self._voice.began_stream:
-            mask = key_mask(head, self._pool.upstream.api_key)
-            reason, pairs = masked(mask, head.reason, head.fields.end_to_end(NO_LENGTH))
-            self._request.send_interim(head.status, reason, pairs)
+        """An interim response has come."""
+        self._reply.interim(head)
 
     def head_received(self, head: ResponseHead, framing: Framing) -> None:
-        """The upstream has answered: pass its head on, or find out what to tell instead."""
-        now = self._clock.seconds()
+        """The upstream has answered."""
         assert self._connection is not None
         self._life.enter(Phase.FIRST_EVENT)
-        self._head = head
-        self._moments.head = self._moments.last_byte = now
-        kind = kind_of_stream(head, self._request.head.method, self._dialect, self._peek)
-        mask = key_mask(head, self._pool.upstream.api_key)
-        self._relay = self._relay_for(head, kind, mask)
-        if isinstance(self._relay, BodyRelay):
-            self._voice.stop()
-        begun = self._voice.began_stream
-        if not begun or self._hooked is not None:
-            pairs, framing = response_pairs(head, framing, is_stream=kind is not None)
-            reason, pairs = masked(mask, head.reason, pairs)
-            if self._hooked is not None:
-                pairs = self._hooked.answered(head.status, pairs, begun=begun)
-        if not begun:
-            self._moments.heard = now
-            self._request.start(head.status, reason, pairs, framing)
-        self._pressure = Pressure(
-            self._request, self._connection, self._moments, self._deadlines, self._clock
-        )
-        if self._rows is not None:
-            self._rows.hold, self._rows.release = self._pressure.hold, self._pressure.release
-        if self._request.present:
-            self._request.registerProducer(self._pressure, True)
-        self._deadlines.look()
-
-    def _relay_for(
-        self, head: ResponseHead, kind: StreamKind | None, mask: KeyMask | None
-    ) -> Relay:
-        request, moments, clock = self._request, self._moments, self._clock
-        begun = self._voice.began_stream
-        if kind is None or (begun and kind is not StreamKind.EVENTS):
-            plain = self._dialect.body_meter()
-            coded = is_coded(head)
-            meter = decoding(plain, head, self._dialect, self._peek) if coded else plain
-            if begun:
-                return Collector(request, meter, lambda kept: self._settle(told(head, kept)))
-            if meter is not None and isinstance(plain, ResultsMeter):
-                rows = self._rows = self._result_rows(head)
-                if rows is not None:
-                    return ResultsRelay(request, meter, plain, rows, moments, clock, mask)
-                meter = None
-            streamed = self._peek.stream and head.status < 300
-            return BodyRelay(request, meter, moments, clock, mask, streamed=streamed)
-        outlet = request if self._hooked is None else self._hooked.outlet(request)
-        stream = StreamRelay(outlet, self._dialect, kind, moments, clock, self._stream_over)
-        if begun:
-            stream.spoken()
-        stream.strip_usage = self._seen.asks_usage
-        stream.mask = mask
-        return stream
-
-    def _result_rows(self, head: ResponseHead) -> ResultRows | None:
-        """What makes rows of the results that follow this head, if it is one of results."""
-        results_of, dialect = self._peek.results_of, self._dialect.results
-        if head.status != 200 or results_of is None or dialect is None:
-            return None
-        credentials = self._match.caller.credentials
-        return ResultRows(self._services, self.intent, dialect, results_of, credentials)
+        peek, asks_usage = self._story.peek, self._seen.asks_usage
+        self._reply.begin(head, framing, self._connection, peek, asks_usage=asks_usage)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the body, out of their framing: the hot path."""
-        if self._relay is not None:
-            self._relay.feed(data)
+        relay = self._reply.relay
+        if relay is not None:
+            relay.feed(data)
 
     def response_ended(self) -> None:
         """The body is whole as HTTP goes."""
         self._connection = None
-        assert self._relay is not None
-        self._relay.upstream_ended()
-        if isinstance(self._relay, Collector):
-            assert self._head is not None
-            self._settle(told(self._head, self._relay.kept))
-        else:
-            self._settle(Signal(Kind.UPSTREAM_ENDED))
+        self._settle(self._reply.ended())
 
     def _stream_over(self) -> None:
         """Nothing that counts can follow: wait for the upstream's end, but not for long."""
@@ -333,7 +266,7 @@ class Exchange:
     @guarded
     def _beat(self) -> None:
         if self._life.ending is None:
-            self._voice.speak(self._relay)
+            self._voice.speak(self._reply.relay)
 
     @guarded
     def _deadline_passed(self, code: ErrorCode) -> None:
@@ -356,15 +289,14 @@ class Exchange:
             return
         limit = self._route.on_disconnect
         asked = self._connection is not None
-        if not limit or not self._written or self._circumstances().terminal_passed:
+        if not limit or not self._written or self._reply.circumstances().terminal_passed:
             why = "the upstream's answer was aborted" if asked else None
             self._settle(Signal(Kind.CLIENT_GONE, detail=why))
             return
         self._reading_on = self._clock.callLater(limit, self._read_long_enough)
         self._services.reading_on.add(self)
         self._voice.stop()
-        if self._pressure is not None:
-            self._pressure.resumeProducing()
+        self._reply.read_on()
 
     @guarded
     def _read_long_enough(self) -> None:
@@ -402,39 +334,31 @@ class Exchange:
         if self._reading_on is not None:
             signal, now = self._behind_client(signal), Circumstances()
         self._catch_up()
-        ending = self._life.settle(signal, now or self._circumstances())
+        ending = self._life.settle(signal, now or self._reply.circumstances())
         if ending is None:
             return
-        ending = replace(ending, detail=self._shown(ending.detail))
-        signal = replace(
-            signal,
-            provider_kind=self._shown(signal.provider_kind),
-            provider_code=self._shown(signal.provider_code),
-        )
+        ending, signal = self._story.shown(ending, signal)
         self._deadlines.stop()
         self._voice.stop()
         for timer in (self._over, self._reading_on):
             if timer is not None and timer.active():
                 timer.cancel()
-        if self._rows is not None:
-            self._rows.finish()
+        self._reply.stop()
         self._let_go_of_upstream()
         try:
-            if self._pressure is not None and self._request.present:
-                self._request.unregisterProducer()
-            take_leave(self._request, self._dialect, self._relay, ending, signal)
+            self._reply.unregister()
+            take_leave(self._request, self._dialect, self._reply.relay, ending, signal)
         except Exception:
             self._tell_bug("the end could not be told")
             self._request.abort()
         self._services.running.discard(self)
         self._services.reading_on.discard(self)
         try:
-            record = self._record(ending)
+            tags = None if self._hooked is None else self._hooked.tags()
+            record = self._story.record(ending, tags)
         except Exception:
             self._tell_bug("its record is not complete")
-            record = Record(
-                self.intent, self._services.wall(), ending.outcome, ending.phase, ending.error
-            )
+            record = self._story.least(ending)
         self.done.callback(record)
 
     def _catch_up(self) -> None:
@@ -451,31 +375,7 @@ class Exchange:
         how = "to its end" if whole else f"for what came of it within {limit:g} s"
         return Signal(Kind.CLIENT_GONE, detail=f"the upstream's answer was read on, {how}")
 
-    @property
-    def terminal_passed(self) -> bool:
-        """Whether the dialect's terminal event has been passed on."""
-        return self._circumstances().terminal_passed
-
-    @property
-    def sound(self) -> bool:
-        """Whether a finished answer was read to its end and no error of the provider's found in it.
-
-        Of a stream the outcome says so; any other 200 may hold an error, or be in a coding that is
-        not read.
-        """
-        return not isinstance(self._relay, BodyRelay) or self._relay.sound
-
-    def _circumstances(self) -> Circumstances:
-        if self._relay is not None:
-            return self._relay.circumstances()
-        if self._voice.began_stream:
-            can_tell = self._request.takes_chunks
-            return Circumstances(BodyState.STREAM, complete=False, can_tell=can_tell)
-        return Circumstances()
-
     def _let_go_of_upstream(self) -> None:
-        if self._pressure is not None:
-            self._pressure.account()
         if self._uploading is not None:
             self._uploading.stop()
         if self._hooked is not None:
@@ -487,20 +387,17 @@ class Exchange:
         if connection is not None:
             connection.abort()
 
-    def _record(self, ending: Ending) -> Record:
-        intent = self.intent
-        if self._request.upload is not None:
-            intent = replace(
-                intent,
-                request_bytes=self._request.upload.size,
-                model_requested=self._model(),
-                stream=self._peek.stream,
-            )
-        wall = self._services.wall()
-        record = settled(intent, ending, wall, self._course(), replay=self._peek.replay)
-        if self._hooked is not None:
-            record = replace(record, tags=self._hooked.tags())
-        return self._services.redactor.record(record, self._match.caller.credentials)
+    # What is asked from outside.
+
+    @property
+    def terminal_passed(self) -> bool:
+        """Whether the dialect's terminal event has been passed on."""
+        return self._reply.circumstances().terminal_passed
+
+    @property
+    def sound(self) -> bool:
+        """See `Reply.sound`."""
+        return self._reply.sound
 
     @property
     def phase(self) -> Phase:
@@ -515,34 +412,4 @@ class Exchange:
 
     def glance(self) -> Glance:
         """How far it has come."""
-        upload = self._request.upload
-        return Glance(
-            phase=self.phase,
-            model=self.intent.model_requested if upload is None else self._model(),
-            request_bytes=self.intent.request_bytes if upload is None else upload.size,
-            course=self._course(),
-            client_left=self._reading_on is not None,
-        )
-
-    def _model(self) -> str | None:
-        """The model that a body asks for which is passed on while it comes."""
-        return self._services.redactor.redact(self._peek.model) if self._peek.model else None
-
-    def _course(self) -> Course:
-        return Course(
-            moments=self._moments,
-            relay=self._relay,
-            head=self._head,
-            status_sent=self._request.status_sent,
-            attempts=self._attempts,
-            connected=self._connected_at,
-            ended=self._clock.seconds(),
-            paused_seconds=0.0 if self._pressure is None else self._pressure.paused_seconds,
-            keepalives=self._voice.beats,
-        )
-
-    def _shown(self, text: str | None) -> str | None:
-        """A text as clients, rows and logs get it: without secrets, and then not too long."""
-        if text is None:
-            return None
-        return self._services.redactor.redact(text, self._match.caller.credentials)[:LONGEST_TEXT]
+        return self._story.glance(self.phase, client_left=self._reading_on is not None)

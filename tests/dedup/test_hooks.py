@@ -6,7 +6,7 @@ import json
 
 from twisted.internet.defer import Deferred
 
-from gateway.exchange.exchange import LONGEST_TEXT
+from gateway.exchange.story import LONGEST_TEXT
 from gateway.hooks.heads import RequestHead
 from gateway.hooks.loader import HookModule
 from gateway.record import ErrorCode, Outcome

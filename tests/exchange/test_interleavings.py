@@ -144,7 +144,7 @@ class Run:
         elif action == "raise" and len(SSE_HEAD) < self.sent < len(self.wire) - len(LAST) - 2:
             (exchange,) = self.world.services.running
             assert isinstance(exchange, Exchange)
-            relay = exchange._relay
+            relay = exchange._reply.relay
             assert relay is not None
             self.raised += 1
             with mock.patch.object(relay, "feed", side_effect=ZeroDivisionError):

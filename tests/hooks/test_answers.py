@@ -257,7 +257,7 @@ def test_without_a_module_nothing_stands_in_the_way_of_a_stream() -> None:
     [exchange] = world.services.running
     assert isinstance(exchange, Exchange)
     assert exchange._hooked is None
-    assert getattr(exchange._relay, "_request", None) is exchange._request
+    assert getattr(exchange._reply.relay, "_request", None) is exchange._request
 
 
 def test_tags_of_both_hooks_stand_in_one_row() -> None:

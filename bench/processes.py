@@ -1,27 +1,40 @@
-"""Processes of the benchmark: started on one core, timed by the system's account, ended by pid."""
+"""Processes of the benchmark: started on their cores, ended by pid, and programs to be found."""
 
 from __future__ import annotations
 
 import os
+import resource
+import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-#: Seconds that a process may take to listen, and to end when it is asked to.
-_START_LIMIT: Final = 20.0
-_END_LIMIT: Final = 10.0
+from .account import family
 
-#: Seconds of one step in which the system counts CPU time.
-TICK: Final = 1 / os.sysconf("SC_CLK_TCK")
+#: Seconds that a process may take to listen, and to end when it is asked to.
+_START_LIMIT: Final = 60.0
+_END_LIMIT: Final = 10.0
 
 
 class BenchError(Exception):
-    """The benchmark cannot go on; the text says why and what would be right."""
+    """The benchmark cannot go on, or not with this; the text says why and what would be right."""
+
+
+def program(name: str, advice: str) -> str:
+    """The path of a program: beside this Python, on the path, or where Debian keeps servers."""
+    beside = Path(sys.executable).parent
+    folders = os.pathsep.join([str(beside), os.environ.get("PATH", os.defpath), "/usr/sbin"])
+    found = shutil.which(name, path=folders)
+    if found is None:
+        raise BenchError(f"{name} is not installed: {advice}")
+    return found
 
 
 def free_port() -> int:
@@ -32,17 +45,24 @@ def free_port() -> int:
         return port
 
 
+def raise_file_limit() -> int:
+    """Allow this process and those it starts as many open files as the machine does; how many."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
+
+
 @contextmanager
 def listening(
     name: str,
     command: Sequence[str],
     *,
     port: int,
-    core: int,
+    cores: Collection[int],
     folder: Path,
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[int]:
-    """Run `command` on `core` for the length of a ``with``; its pid, once it listens on `port`.
+    """Run `command` on `cores` for the length of a ``with``; its pid, once it listens on `port`.
 
     What it prints goes to ``NAME.log`` in `folder`.  Raises `BenchError`, with the end of that, if
     it does not come to listen.
@@ -56,7 +76,7 @@ def listening(
             stderr=subprocess.STDOUT,
             cwd=folder,
             env={**os.environ, **(environ or {})},
-            preexec_fn=partial(os.sched_setaffinity, 0, {core}),
+            preexec_fn=partial(os.sched_setaffinity, 0, cores),
         )
     try:
         _wait_for(name, process, port, log)
@@ -87,6 +107,7 @@ def _wait_for(name: str, process: subprocess.Popen[bytes], port: int, log: Path)
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
+    process.send_signal(signal.SIGCONT)
     try:
         process.wait(_END_LIMIT)
     except subprocess.TimeoutExpired:
@@ -94,25 +115,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and of its descendants, ended ones included (proc(5))."""
-    ticks: dict[int, int] = {}
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            stat = (entry / "stat").read_text()
-        except OSError:
-            continue  # it has ended since it was listed
-        # The name, in parentheses, may hold anything; after it come the state and the parent.
-        fields = stat.rpartition(")")[2].split()
-        number = int(entry.name)
-        ticks[number] = sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime
-        children.setdefault(int(fields[1]), []).append(number)
-    total, ask = 0, [pid]
-    while ask:
-        number = ask.pop()
-        total += ticks[number]
-        ask += children.get(number, [])
-    return total * TICK
+def pause(pid: int) -> None:
+    """Let a process and its descendants do nothing at all until `go_on`."""
+    _signal(pid, signal.SIGSTOP)
+
+
+def go_on(pid: int) -> None:
+    """Let them go on."""
+    _signal(pid, signal.SIGCONT)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    for member in family(pid):
+        with suppress(ProcessLookupError):
+            os.kill(member, number)

@@ -1,4 +1,4 @@
-"""What was measured, worked out and written: samples, their medians, the table."""
+"""What was measured, worked out: samples, their figures, the medians of those."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .processes import TICK
-from .works import Work
+from .account import TICK
+from .works import Kind, Work
 
+#: The name under which the load without a proxy is measured.
+DIRECT: Final = "(none)"
 #: The proxies that the others are compared with, where they are there.
-_REFERENCES: Final = ("nginx", "go")
+REFERENCES: Final = ("nginx", "go")
 #: The share of bunched events from which on a figure is marked: a proxy that had too little of its
 #: core relays several events of a stream at once, and seems cheaper than it is.
-_BUNCHED: Final = 0.1
+BUNCHED: Final = 0.1
+_MB: Final = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +27,22 @@ class Sample:
     work: Work
     proxy: str
     round: int
-    cpu: float  #: seconds
+    light: bool  #: whether it was the light work for slow proxies
+    looks: Mapping[str, float]  #: CPU in seconds, memory in KiB; empty without a proxy
     client: Mapping[str, Any]  #: what ``load client`` printed
 
     @property
-    def units(self) -> int:
-        """Events or requests that reached the client whole."""
-        return int(self.client[self.work.counted])
-
-    @property
-    def microseconds(self) -> float:
-        """CPU time of one unit."""
-        return self.cpu / self.units * 1e6
+    def units(self) -> float:
+        """What reached the client whole: events, requests, MB, keepalives or streams."""
+        match self.work.kind:
+            case Kind.EVENTS:
+                return float(self.client["events"])
+            case Kind.REQUESTS | Kind.STALLED:
+                return float(self.client["requests"])
+            case Kind.BODY:
+                return float(self.client["bytes"]) / _MB
+            case Kind.HELD:
+                return float(self.client["keepalives"])
 
     def as_json(self) -> dict[str, Any]:
         """The sample as it is written to a file."""
@@ -43,122 +50,176 @@ class Sample:
             "work": self.work.name,
             "proxy": self.proxy,
             "round": self.round,
-            "cpu_seconds": round(self.cpu, 3),
-            "units": self.units,
+            "light": self.light,
+            "looks": {name: round(value, 3) for name, value in self.looks.items()},
+            "figures": {name: round(value, 4) for name, value in figures(self).items()},
             "client": self.client,
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a work costs a proxy.  CPU times in microseconds a unit, latencies in milliseconds."""
+def figures(sample: Sample) -> dict[str, float]:
+    """The figures of a sample by name; units are part of the names."""
+    found: dict[str, float] = {}
+    client, looks = sample.client, sample.looks
+    seconds, units = client["seconds"], sample.units
+    if sample.work.kind in (Kind.EVENTS, Kind.REQUESTS, Kind.BODY):
+        for name, where in (("", "latency_ms"), ("head_", "head_ms")):
+            for share, value in client[where].items():
+                found[f"{name}{share}_ms"] = value
+        found |= {"per_s": units / seconds, "mb_s": client["bytes"] / _MB / seconds}
+        found["bunched"] = client["bunched"] / units if units else 0.0
+        if looks and units:
+            found["cpu_us"] = looks["cpu"] / units * 1e6
+            found["cpu_us_step"] = TICK / units * 1e6
+            found["cores"] = looks["cpu"] / seconds
+    elif sample.work.kind is Kind.HELD:
+        found |= _held(sample)
+    else:
+        found |= _stalled(sample)
+    if looks:
+        found["peak_mib"] = looks["peak"] / 1024
+        found["idle_mib"] = looks["idle_pss"] / 1024
+    return found
 
-    work: str
-    proxy: str
-    unit: str
+
+def _held(sample: Sample) -> dict[str, float]:
+    looks, streams = sample.looks, sample.client["requests"]
+    if not streams:
+        return {}
+    found = {
+        "streams": streams,
+        "pss_kib": (looks["held_pss"] - looks["idle_pss"]) / streams,
+        "rss_kib": (looks["held_rss"] - looks["idle_rss"]) / streams,
+        "open_us": looks["cpu_opening"] / streams * 1e6,
+        "keepalives": sample.units,
+    }
+    if sample.units:
+        found["cpu_us"] = looks["cpu_holding"] / sample.units * 1e6
+        found["cpu_us_step"] = TICK / sample.units * 1e6
+    return found
+
+
+def _stalled(sample: Sample) -> dict[str, float]:
+    looks, client = sample.looks, sample.client
+    streams = sample.work.options["stall"]
+    return {
+        "streams": streams,
+        "pss_kib": (looks["stalled_pss"] - looks["before_pss"]) / streams,
+        "tcp_kib": (looks["stalled_tcp"] - looks["before_tcp"]) / streams,
+        "p50_before_ms": client["before_ms"]["p50"],
+        "p99_before_ms": client["before_ms"]["p99"],
+        "p50_ms": client["latency_ms"]["p50"],
+        "p99_ms": client["latency_ms"]["p99"],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure over the rounds."""
+
     median: float
     lowest: float
     highest: float
-    step: float  #: the smallest difference that the system's account can show
-    p50: float
-    p99: float
-    bunched: float  #: the share of events that came together with the one before
-    ratios: Mapping[str, float]  #: to the references, in the same run
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a work costs a proxy."""
+
+    work: Work
+    proxy: str
+    light: bool
+    rounds: int
+    figures: Mapping[str, Figure]
+    ratios: Mapping[str, float]  #: of ``cpu_us`` to the references, in the same run
+
+    @property
+    def bunched(self) -> bool:
+        """Whether so many events came together that the figure is too low."""
+        return self.value("bunched", 0.0) > BUNCHED
+
+    def value(self, name: str, default: float = float("nan")) -> float:
+        """The median of a figure."""
+        figure = self.figures.get(name)
+        return default if figure is None else figure.median
 
     def as_json(self) -> dict[str, Any]:
         """The result as it is written to a file."""
         return {
-            "work": self.work,
+            "work": self.work.name,
             "proxy": self.proxy,
-            "unit": self.unit,
-            "cpu_us": round(self.median, 2),
-            "cpu_us_lowest": round(self.lowest, 2),
-            "cpu_us_highest": round(self.highest, 2),
-            "cpu_us_step": round(self.step, 2),
-            "latency_ms_p50": round(self.p50, 3),
-            "latency_ms_p99": round(self.p99, 3),
-            "bunched": round(self.bunched, 3),
-            "ratios": {name: round(ratio, 2) for name, ratio in self.ratios.items()},
+            "light": self.light,
+            "rounds": self.rounds,
+            "figures": {
+                name: {
+                    "median": round(figure.median, 4),
+                    "lowest": round(figure.lowest, 4),
+                    "highest": round(figure.highest, 4),
+                }
+                for name, figure in self.figures.items()
+            },
+            "ratios": {name: round(ratio, 3) for name, ratio in self.ratios.items()},
         }
 
 
 def results(samples: Sequence[Sample]) -> list[Result]:
-    """Medians of the samples without failures, by work and proxy, in the order of the samples."""
-    groups: dict[tuple[str, str], list[Sample]] = {}
-    for sample in samples:
-        if not sample.client["failed"]:
-            groups.setdefault((sample.work.name, sample.proxy), []).append(sample)
-    medians = {
-        key: statistics.median(sample.microseconds for sample in group)
-        for key, group in groups.items()
+    """Medians of the samples without failures, by work and proxy, in the order of the samples.
+
+    ``added_*`` is what a percentile of a latency is above that of the same round without a proxy.
+    """
+    whole = [sample for sample in samples if not sample.client["failed"]]
+    direct = {
+        (_load(sample.work), sample.round): figures(sample)
+        for sample in whole
+        if sample.proxy == DIRECT
     }
-    found = []
-    for (work, proxy), group in groups.items():
-        p50, p99 = (
-            statistics.median(sample.client["latency_ms"][share] for sample in group)
-            for share in ("p50", "p99")
+    groups: dict[tuple[str, str], list[tuple[Sample, dict[str, float]]]] = {}
+    for sample in whole:
+        found = figures(sample)
+        none = direct.get((_load(sample.work), sample.round), {})
+        if sample.proxy != DIRECT:
+            for name in ("p50_ms", "p99_ms", "max_ms", "head_p50_ms"):
+                if name in found and name in none:
+                    found[f"added_{name}"] = found[name] - none[name]
+        groups.setdefault((sample.work.name, sample.proxy), []).append((sample, found))
+    gathered = {key: _gather([found for _, found in group]) for key, group in groups.items()}
+    return [
+        Result(
+            work=group[0][0].work,
+            proxy=proxy,
+            light=group[0][0].light,
+            rounds=len(group),
+            figures=gathered[work, proxy],
+            ratios=_ratios(work, proxy, gathered),
         )
-        ratios = {
-            name: medians[work, proxy] / medians[work, name]
-            for name in _REFERENCES
-            if medians.get((work, name))
-        }
-        found.append(
-            Result(
-                work=work,
-                proxy=proxy,
-                unit=group[0].work.unit,
-                median=medians[work, proxy],
-                lowest=min(sample.microseconds for sample in group),
-                highest=max(sample.microseconds for sample in group),
-                step=TICK / min(sample.units for sample in group) * 1e6,
-                p50=p50,
-                p99=p99,
-                bunched=statistics.median(
-                    sample.client["bunched"] / sample.units for sample in group
-                ),
-                ratios=ratios,
-            )
-        )
-    return found
-
-
-def table(found: Sequence[Result]) -> str:
-    """The results for people."""
-    references = [name for name in _REFERENCES if any(name in result.ratios for result in found)]
-    rows = [
-        ["work", "proxy", "CPU µs", "per", "lowest-highest", "step"]
-        + [f"/ {name}" for name in references]
-        + ["p50 ms", "p99 ms"]
+        for (work, proxy), group in groups.items()
     ]
-    for result in found:
-        ratios = [result.ratios.get(name) for name in references]
-        rows.append(
-            [
-                result.work,
-                result.proxy,
-                f"{result.median:.1f}{'*' * (result.bunched > _BUNCHED)}",
-                result.unit,
-            ]
-            + [f"{result.lowest:.1f}-{result.highest:.1f}", f"{result.step:.1f}"]
-            + ["-" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
-            + [f"{result.p50:.2f}", f"{result.p99:.2f}"]
-        )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    words = {0, 1, 3}  # columns that are read from the left
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if number in words else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    if any(result.bunched > _BUNCHED for result in found):
-        lines += [
-            "",
-            f"* more than {_BUNCHED:.0%} of the events came together with others, which is cheaper",
-        ]
-    return "\n".join(lines)
+
+
+def _load(work: Work) -> str:
+    """Works over TLS are compared with the same load without a proxy, which has no TLS."""
+    return work.name.removesuffix("-tls")
+
+
+def _gather(rounds: Sequence[Mapping[str, float]]) -> dict[str, Figure]:
+    names = dict.fromkeys(name for figures in rounds for name in figures)
+    gathered = {}
+    for name in names:
+        values = [figures[name] for figures in rounds if name in figures]
+        gathered[name] = Figure(statistics.median(values), min(values), max(values))
+    return gathered
+
+
+def _ratios(
+    work: str, proxy: str, gathered: Mapping[tuple[str, str], Mapping[str, Figure]]
+) -> dict[str, float]:
+    own = gathered[work, proxy].get("cpu_us")
+    ratios = {}
+    for name in REFERENCES:
+        other = gathered.get((work, name), {}).get("cpu_us")
+        if own is not None and other is not None and other.median:
+            ratios[name] = own.median / other.median
+    return ratios
 
 
 def failures(samples: Sequence[Sample]) -> list[str]:

@@ -1,119 +1,86 @@
-"""Measure what an event and a request cost each proxy, side by side in one run.
+"""Measure what an event, a request, a stream cost each proxy, side by side in one run.
 
 All proxies run at the same time on one core, the load and the upstream on another.  Every round
 gives every work to every proxy in turn, so that what disturbs the machine disturbs all of them.
-The figure is CPU time as the system accounts it, user and system, children included, divided by
-the events or requests that reached the client whole.  It is not wall-clock time, which says little
-on a machine that does other things as well.
+The first figure is CPU time as the system accounts it, user and system, children included, divided
+by what reached the client whole.  Wall-clock times say little on a machine that does other things
+as well; those of the load without a proxy are measured beside them.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import datetime
 import os
 import platform
+import shlex
 import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
-from .processes import TICK, BenchError, cpu_seconds, free_port, listening
-from .proxies import PROXIES, Proxy, go, start
-from .report import Sample, failures, results, table
-from .works import WORKS, Work
+from . import files, plot, tables
+from .account import TICK
+from .gateway import Setting
+from .measure import Bench, Cores
+from .processes import BenchError, raise_file_limit
+from .proxies import proxies
+from .proxy import ROOT, Proxy
+from .report import failures, results
+from .works import WORKS, Kind
 
-#: Seconds after a work in which a proxy's last doings for it (rows, closes) still count.
-_SETTLE: Final = 0.5
-#: Seconds that a work may take.
-_WORK_LIMIT: Final = 300.0
-
-
-def measure(
-    proxies: Sequence[Proxy], works: Sequence[Work], rounds: int, cores: tuple[int, int]
-) -> Iterator[Sample]:
-    """Do every work `rounds` times with every proxy; a sample for each.  Raises `BenchError`."""
-    proxy_core, load_core = cores
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-bench-")))
-        load = _build(folder)
-        port = free_port()
-        upstream = [str(load), "upstream", "-listen", f"127.0.0.1:{port}"]
-        stack.enter_context(
-            listening("upstream", upstream, port=port, core=load_core, folder=folder)
-        )
-        running: list[tuple[str, str, int]] = []
-        for proxy in proxies:
-            started = start(proxy, folder, proxy_core, port, load)
-            url = f"http://127.0.0.1:{started.port}/v1/chat/completions"
-            running.append((proxy.name, url, stack.enter_context(started.process)))
-        for work in works:
-            for _, url, _ in running:
-                _ask(load, url, work.shortened(), load_core)
-        for number in range(rounds):
-            for work in works:
-                for name, url, pid in running:
-                    before = cpu_seconds(pid)
-                    client = _ask(load, url, work, load_core)
-                    time.sleep(_SETTLE)
-                    yield Sample(work, name, number, cpu_seconds(pid) - before, client)
+#: Open files that a proxy of 5,000 held streams needs.
+_FILES: Final = 11_000
 
 
-def _build(folder: Path) -> Path:
-    load = folder / "load"
-    done = subprocess.run(
-        [go(), "build", "-buildvcs=false", "-o", str(load), "."],
-        cwd=Path(__file__).parent / "load",
-        env={**os.environ, "GOTOOLCHAIN": "local"},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise BenchError(f"the load program cannot be built:\n{done.stderr.strip()}")
-    return load
+def _say(text: str) -> None:
+    """Progress: a line that is replaced on a terminal, one of many elsewhere."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+    else:
+        print(text, file=sys.stderr, flush=True)
 
 
-def _ask(load: Path, url: str, work: Work, core: int) -> Mapping[str, Any]:
-    """Run ``load client``; its report."""
-    command = [str(load), "client", "-url", url, *work.arguments()]
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=_WORK_LIMIT,
-            preexec_fn=partial(os.sched_setaffinity, 0, {core}),
-        )
-    except subprocess.TimeoutExpired as error:
-        raise BenchError(f"{work.name} did not end within {_WORK_LIMIT:g} s") from error
-    if done.returncode:
-        raise BenchError(f"{' '.join(command)}: {done.stderr.strip()}")
-    report: Mapping[str, Any] = json.loads(done.stdout)
-    return report
-
-
-# The command.
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+def _about(setting: Setting) -> dict[str, str]:
+    """When and on what the figures were measured."""
+    now = datetime.datetime.now(datetime.UTC)
     return {
-        "system": platform.platform(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "load_average_1min": os.getloadavg()[0],
+        "Date": now.strftime("%Y-%m-%d %H:%M UTC"),
+        "Commit": _commit(),
+        "Machine": f"{os.cpu_count()} cores, {_processor()}, {platform.platform()}",
+        "Load average before": f"{os.getloadavg()[0]:.2f}",
+        "Gateway": setting.doc(),
+        "Command": f"``{shlex.join(['python', '-m', 'bench.run', *sys.argv[1:]])}``",
     }
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.machine()
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in dict.fromkeys(text.split(",")) if name]
 
 
 def _named(known: Mapping[str, object], what: str) -> Callable[[str], list[str]]:
     def parse(text: str) -> list[str]:
-        names = list(dict.fromkeys(text.split(",")))
+        names = _names(text)
         for name in names:
             if name not in known:
                 raise argparse.ArgumentTypeError(
@@ -126,88 +93,105 @@ def _named(known: Mapping[str, object], what: str) -> Callable[[str], list[str]]
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rounds, 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, 1 or more")
     return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
+    known = proxies(Setting())
+    lines = ["works:", *(f"  {work.name:15} {work.doc}" for work in WORKS.values())]
+    lines += ["", "proxies:", *(f"  {name}" for name in known)]
     parser = argparse.ArgumentParser(
         prog="python -m bench.run",
         description=__doc__,
-        epilog="works:\n" + "\n".join(f"  {work.name:5} {work.doc}" for work in WORKS.values()),
+        epilog="\n".join(lines),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--only",
-        metavar="WORK,…",
-        type=_named(WORKS, "work"),
-        default=list(WORKS),
-        help="do these works (default: all of them)",
-    )
-    parser.add_argument(
-        "--proxies",
-        metavar="NAME,…",
-        type=_named(PROXIES, "proxy"),
-        default=list(PROXIES),
-        help=f"measure these (default: {','.join(PROXIES)})",
-    )
-    parser.add_argument(
-        "--rounds",
-        metavar="N",
-        type=_count,
-        default=3,
-        help="how often each work is done; the table shows medians (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--json", metavar="FILE", type=Path, help="write everything measured to FILE, too"
-    )
+    add = parser.add_argument
+    add("--only", metavar="WORK,…", type=_named(WORKS, "work"), help="do these works alone")
+    add("--proxies", metavar="NAME,…", type=_named(known, "proxy"), help="measure these alone")
+    help_ = "how often each work is done; the tables show medians (default: %(default)s)"
+    add("--rounds", metavar="N", type=_count, default=3, help=help_)
+    add("--workers", metavar="N", type=_count, help="the gateway's key workers")
+    add("--reactor", metavar="NAME", help="the gateway's reactor, as twistd --reactor names it")
+    help_ = "a further line of the gateway's section [gateway]; may be repeated"
+    add("--line", metavar="KEY=VALUE", action="append", default=[], help=help_)
+    cache = ROOT / ".bench"
+    help_ = "where peers are installed (default: %(default)s)"
+    add("--cache", metavar="DIR", type=Path, default=cache, help=help_)
+    add("--install", action="store_true", help="install the peers and measure nothing")
+    add("--json", metavar="FILE", type=Path, help="write everything measured to FILE")
+    add("--csv", metavar="FILE", type=Path, help="write the figures to FILE")
+    add("--rst", metavar="FILE", type=Path, help="put the results into the page FILE")
+    add("--svg", metavar="FILE", type=Path, help="draw the results into FILE")
     return parser
 
 
-def _cores() -> tuple[int, int]:
+def _cores() -> Cores:
     usable = sorted(os.sched_getaffinity(0))
     if len(usable) < 2:
         raise BenchError("two cores are needed: one for the proxies, one for the load")
-    return usable[0], usable[1]
+    return Cores(usable[0], usable[1])
+
+
+def _installed(
+    wanted: list[Proxy], cache: Path, left_out: dict[str, str]
+) -> dict[str, tuple[str, str]]:
+    """Version and doc of those proxies that are there; the others are left out."""
+    found = {}
+    for proxy in wanted:
+        _say(f"looking for {proxy.name}")
+        try:
+            proxy.install(cache)
+            found[proxy.name] = (proxy.version(cache), proxy.doc)
+        except (BenchError, OSError, subprocess.SubprocessError) as error:
+            left_out[proxy.name] = str(error)
+    return found
 
 
 def _run(options: argparse.Namespace) -> int:
-    proxies = [PROXIES[name] for name in options.proxies]
-    works = [WORKS[name] for name in options.only]
-    cores = _cores()
-    about = machine()
-    versions = {proxy.name: proxy.version() for proxy in proxies}
-    for name, text in versions.items():
-        print(f"{name}: {text}")
-    print(f"load average before: {about['load_average_1min']:.2f}", flush=True)
-    samples = []
-    for sample in measure(proxies, works, options.rounds, cores):
-        samples.append(sample)
-        if sys.stderr.isatty():
-            done = f"round {sample.round + 1}: {sample.work.name} {sample.proxy}"
-            print(f"\r\033[K{done}", end="", file=sys.stderr, flush=True)
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
+    setting = Setting(options.workers, options.reactor, tuple(options.line))
+    if options.svg is not None:
+        plot.check()
+    known = proxies(setting)
+    wanted = [known[name] for name in options.proxies or known]
+    works = [WORKS[name] for name in options.only or WORKS]
+    about = _about(setting)
+    options.cache.mkdir(parents=True, exist_ok=True)
+    left_out: dict[str, str] = {}
+    there = _installed(wanted, options.cache, left_out)
+    if options.install:
+        _say("")
+        print("\n".join([*(f"{name}: {text}" for name, (text, _) in there.items())]))
+        print("\n".join(f"left out: {what}: {why}" for what, why in left_out.items()))
+        return 0
+    limit = raise_file_limit()
+    if limit < _FILES and any(work.kind is Kind.HELD for work in works):
+        works = [work for work in works if work.kind is not Kind.HELD]
+        left_out["H"] = f"the machine allows {limit} open files (ulimit -Hn), {_FILES} are needed"
+    with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
+        bench = Bench(_cores(), Path(folder), options.cache.resolve(), _say, left_out)
+        measured = [proxy for proxy in wanted if proxy.name in there]
+        samples = list(bench.measure(measured, works, options.rounds))
+    _say("")
     found = results(samples)
     failed = failures(samples)
-    print(
-        f"\n{table(found)}\n\nmedians of {options.rounds} rounds; step: {TICK * 1000:g} ms of CPU"
-    )
-    for line in failed:
-        print(line, file=sys.stderr)
+    left_out |= {f"a sample of {line.partition(',')[0]}": line for line in failed}
+    run = files.Run(about, there, options.rounds, left_out, samples, found)
+    print("\n".join(f"{name}: {value}" for name, value in about.items()))
+    print("\n".join(f"{name}: {text}" for name, (text, _) in there.items()))
+    print(f"\n{tables.text(found)}\n\nmedians of {options.rounds} rounds; ", end="")
+    print(f"the system counts CPU time in steps of {TICK * 1000:g} ms")
+    for what, why in left_out.items():
+        print(f"left out: {what}: {why}", file=sys.stderr)
     if options.json is not None:
-        everything = {
-            "machine": about,
-            "proxies": versions,
-            "rounds": options.rounds,
-            "works": {work.name: {"doc": work.doc, **work.options} for work in works},
-            "results": [result.as_json() for result in found],
-            "samples": [sample.as_json() for sample in samples],
-        }
-        try:
-            options.json.write_text(json.dumps(everything, indent=1, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise BenchError(f"--json {options.json}: cannot be written: {error}") from error
+        files.write(options.json, files.as_json(run))
+    if options.csv is not None:
+        files.write(options.csv, files.as_csv(run))
+    if options.svg is not None:
+        plot.draw(found, options.svg)
+    if options.rst is not None:
+        files.write_rst(options.rst, run, options.svg)
     return 1 if failed else 0
 
 

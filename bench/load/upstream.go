@@ -76,8 +76,8 @@ func provide(writer http.ResponseWriter, request *http.Request) {
 
 // stream writes and flushes each event on its own. A stream begins somewhere in its first interval,
 // as streams of many clients do; events that could not be written in time are not caught up with,
-// because several at once would be cheaper to relay. Without an interval it writes what fits into
-// 16 KiB at once, as fast as it can.
+// because several at once would be cheaper to relay. Without an interval it writes 64
+// events at once, always the same ones, as fast as it can.
 func stream(writer http.ResponseWriter, request *http.Request, speech dialect, wanted order) {
 	controller := http.NewResponseController(writer)
 	if controller.Flush() != nil {
@@ -107,16 +107,16 @@ func stream(writer http.ResponseWriter, request *http.Request, speech dialect, w
 }
 
 func flood(writer http.ResponseWriter, speech dialect, events int) {
-	buffer := []byte(speech.begin)
-	for number := range events {
+	const together = 64
+	var buffer []byte
+	for number := range together {
 		buffer = speech.appendEvent(buffer, now(), number)
-		if len(buffer) > 16*1024 {
-			if _, err := writer.Write(buffer); err != nil {
-				return
-			}
-			buffer = buffer[:0]
+	}
+	io.WriteString(writer, speech.begin)
+	for range events / together {
+		if _, err := writer.Write(buffer); err != nil {
+			return
 		}
 	}
-	writer.Write(buffer)
 	io.WriteString(writer, speech.end)
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -93,6 +94,10 @@ MITMPROXY: Final = Proxy(
 # LiteLLM's proxy (https://docs.litellm.ai/docs/proxy/prod).
 
 
+#: It refuses to start without one that nobody can guess.
+_LITELLM_KEY: Final = f"sk-{secrets.token_hex(32)}"
+
+
 def _litellm_version(_: Path) -> str:
     return f"litellm {pinned('litellm', 'litellm')}"
 
@@ -119,11 +124,16 @@ def _litellm_command(place: Place) -> list[str]:
 def _litellm_environ(place: Place) -> Mapping[str, str]:
     return {
         **_trust(place),
+        "LITELLM_MASTER_KEY": _LITELLM_KEY,
         "LITELLM_LOG": "ERROR",
         "LITELLM_MODE": "PRODUCTION",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "NO_PROXY": "127.0.0.1",
     }
+
+
+def _litellm_header(_: Place) -> Mapping[str, str]:
+    return {"Authorization": f"Bearer {_LITELLM_KEY}"}
 
 
 LITELLM: Final = Proxy(
@@ -134,6 +144,7 @@ LITELLM: Final = Proxy(
     _litellm_command,
     partial(python_packages, "litellm"),
     environ=_litellm_environ,
+    header=_litellm_header,
     loose=True,
     slow=True,
     restless=True,
@@ -157,7 +168,7 @@ def _rosetta_command(place: Place) -> list[str]:
             {
                 "providers": {"openai_chat": provider},
                 "models": {"bench": "openai_chat"},
-                "server": {"host": "127.0.0.1", "port": place.port},
+                "server": {"host": "127.0.0.1", "port": place.port, "open_on_no_keys": True},
             }
         )
     )

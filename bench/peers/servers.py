@@ -169,7 +169,6 @@ _CADDY: Final = _Debian("caddy", "usr/bin/caddy", ("caddy",))
 _CADDYFILE: Final = """\
 {{
     admin off
-    persist_config off
     auto_https off
     servers {{
         protocols h1

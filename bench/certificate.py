@@ -1,4 +1,4 @@
-"""The certificate of the upstream over TLS: EC P-256, made anew for each run, trusted by no other."""
+"""The certificate of the upstream over TLS: EC P-256, made anew for each run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ _DAY = datetime.timedelta(days=1)
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate for ``localhost`` and 127.0.0.1 that signs itself: (for the server, with its key; for
-    clients).  Both are PEM."""
+    """Write a certificate for ``localhost`` and 127.0.0.1 that signs itself.
+
+    The server's file has its key, too; the clients' is what to trust.  Both are PEM.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     names: list[x509.GeneralName] = [
         x509.DNSName("localhost"),

@@ -63,11 +63,16 @@ def as_csv(run: Run) -> str:
     return output.getvalue()
 
 
+def rounds_in_words(rounds: int) -> str:
+    """What the figures are."""
+    return "figures of one round" if rounds == 1 else f"medians of {rounds} rounds"
+
+
 def as_rst(run: Run, plot: str | None) -> str:
     """The results for readers; `plot` is the path of the picture from there, if there is one."""
     parts = [
         "\n".join(f":{name}: {value}" for name, value in run.about.items()),
-        "Medians of {}.".format("one round" if run.rounds == 1 else f"{run.rounds} rounds"),
+        f"{rounds_in_words(run.rounds).capitalize()}.",
     ]
     summary = tables.summary(run.results)
     if summary:

@@ -24,7 +24,7 @@ from .peers.servers import go
 from .processes import BenchError, free_port, go_on, listening, pause
 from .proxy import Proxy, Started, new_place, start
 from .report import DIRECT, Sample
-from .works import Kind, Work
+from .works import WORKS, Work
 
 #: Seconds after a work in which a proxy's last doings for it (rows, closes) still count.
 _SETTLE: Final = 0.5
@@ -85,19 +85,27 @@ class Bench:
                 way: stack.enter_context(self._upstream(server, way)) for way in saturating
             }
             running = {}
-            for work in works:
+            repeated = [work for work in works if not work.fresh]
+            for work in repeated:
                 key = work.tls, work.saturating
                 if key not in running:
                     ports = upstreams[work.saturating]
-                    running[key] = list(self._started(stack, proxies, work, works, ports))
+                    running[key] = list(self._started(stack, proxies, work, repeated, ports))
             for number in range(rounds):
-                for work in works:
-                    if number and work.once:
-                        continue
+                for work in repeated:
                     for target in running[work.tls, work.saturating]:
                         sample = self._sample(target, work, number)
                         if sample is not None:
                             yield sample
+            for work in works:
+                if not work.fresh:
+                    continue
+                for proxy in proxies:
+                    with ExitStack() as own:
+                        for target in self._started(own, [proxy], work, [work], upstreams[False]):
+                            sample = self._sample(target, work, 0)
+                            if sample is not None:
+                                yield sample
 
     def _build(self) -> Path:
         self.say("building the load program")
@@ -149,8 +157,8 @@ class Bench:
             place = new_place(
                 self.folder,
                 proxy,
+                like,
                 ports[like.tls],
-                tls=like.tls,
                 ca=self._ca,
                 load=self._load,
                 cache=self.cache,
@@ -172,10 +180,9 @@ class Bench:
         return self.cores.all if saturating else (self.cores.proxy,)
 
     def _warm_up(self, target: _Running, work: Work) -> None:
-        if work.kind in (Kind.HELD, Kind.STALLED):
-            return
         try:
-            report = self._ask(target, work.shortened(), lambda _: None)
+            load = WORKS["S10k"] if work.fresh else work
+            report = self._ask(target, load.shortened(), lambda _: None)
         except BenchError as error:
             self._leave_out(target, work, str(error))
             return
@@ -202,7 +209,7 @@ class Bench:
         proxy, pid = target.proxy, target.pid
         if f"{work.name} through {target.name}" in self.left_out:
             return None
-        if proxy is None and work.kind in (Kind.HELD, Kind.STALLED):
+        if proxy is None and work.fresh:
             return None
         if proxy is not None and not proxy.does(work):
             return None

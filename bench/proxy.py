@@ -97,8 +97,8 @@ def start(proxy: Proxy, place: Place, cores: Collection[int]) -> Started:
 
 
 def new_place(
-    folder: Path, proxy: Proxy, upstream: int, *, tls: bool, ca: Path, load: Path, cache: Path
+    folder: Path, proxy: Proxy, work: Work, upstream: int, *, ca: Path, load: Path, cache: Path
 ) -> Place:
-    """A place for `proxy` under `folder`, on a free port."""
-    own = folder / f"{proxy.name}{'-tls' if tls else ''}"
-    return Place(own, free_port(), upstream, tls, ca, load, cache)
+    """A place for `proxy`, to do works like `work`, under `folder`, on a free port."""
+    own = f"{proxy.name}-{work.name}" if work.fresh else f"{proxy.name}{'-tls' if work.tls else ''}"
+    return Place(folder / own, free_port(), upstream, work.tls, ca, load, cache)

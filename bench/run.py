@@ -18,7 +18,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -119,6 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     cache = ROOT / ".bench"
     help_ = "where peers are installed (default: %(default)s)"
     add("--cache", metavar="DIR", type=Path, default=cache, help=help_)
+    help_ = "a folder to be made, for the proxies' files and logs (default: one that is removed)"
+    add("--folder", metavar="DIR", type=Path, help=help_)
     add("--install", action="store_true", help="install the peers and measure nothing")
     add("--json", metavar="FILE", type=Path, help="write everything measured to FILE")
     add("--csv", metavar="FILE", type=Path, help="write the figures to FILE")
@@ -132,6 +135,19 @@ def _cores() -> Cores:
     if len(usable) < 2:
         raise BenchError("two cores are needed: one for the proxies, one for the load")
     return Cores(usable[0], usable[1])
+
+
+@contextmanager
+def _folder(wanted: Path | None) -> Iterator[Path]:
+    if wanted is None:
+        with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
+            yield Path(folder)
+        return
+    try:
+        wanted.mkdir(parents=True)
+    except OSError as error:
+        raise BenchError(f"--folder {wanted}: cannot be made: {error}") from error
+    yield wanted.resolve()
 
 
 def _installed(
@@ -169,8 +185,8 @@ def _run(options: argparse.Namespace) -> int:
     if limit < _FILES and any(work.kind is Kind.HELD for work in works):
         works = [work for work in works if work.kind is not Kind.HELD]
         left_out["H"] = f"the machine allows {limit} open files (ulimit -Hn), {_FILES} are needed"
-    with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
-        bench = Bench(_cores(), Path(folder), options.cache.resolve(), _say, left_out)
+    with _folder(options.folder) as folder:
+        bench = Bench(_cores(), folder, options.cache.resolve(), _say, left_out)
         measured = [proxy for proxy in wanted if proxy.name in there]
         samples = list(bench.measure(measured, works, options.rounds))
     _say("")
@@ -180,7 +196,7 @@ def _run(options: argparse.Namespace) -> int:
     run = files.Run(about, there, options.rounds, left_out, samples, found)
     print("\n".join(f"{name}: {value}" for name, value in about.items()))
     print("\n".join(f"{name}: {text}" for name, (text, _) in there.items()))
-    print(f"\n{tables.text(found)}\n\nmedians of {options.rounds} rounds; ", end="")
+    print(f"\n{tables.text(found)}\n\n{files.rounds_in_words(options.rounds)}; ", end="")
     print(f"the system counts CPU time in steps of {TICK * 1000:g} ms")
     for what, why in left_out.items():
         print(f"left out: {what}: {why}", file=sys.stderr)

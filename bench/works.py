@@ -41,7 +41,8 @@ class Work:
     light: Options = field(default_factory=dict)
     path: str = OPENAI
     tls: bool = False  #: to the upstream
-    once: bool = False  #: and not in every round
+    #: It is about memory: each proxy does it once, as a process that has done nothing before.
+    fresh: bool = False
     #: Proxy and load share all cores, and the load is as much as the proxy can do.
     saturating: bool = False
 
@@ -101,7 +102,7 @@ _H: Final = Work(
     {"hold": 5_000},
     {"hold": 50},
     {"hold": 500},
-    once=True,
+    fresh=True,
 )
 _STALLED: Final = Work(
     "stalled",
@@ -110,7 +111,7 @@ _STALLED: Final = Work(
     {"stall": 1_000, "events": 200, "interval": 20},
     {"stall": 10, "events": 20},
     {"stall": 100},
-    once=True,
+    fresh=True,
 )
 
 
@@ -124,9 +125,7 @@ def _anthropic(work: Work) -> Work:
 
 
 def _saturating(work: Work, name: str, doc: str, options: Options) -> Work:
-    return replace(
-        work, name=name, doc=doc, options={**work.options, **options}, saturating=True, once=False
-    )
+    return replace(work, name=name, doc=doc, options={**work.options, **options}, saturating=True)
 
 
 WORKS: Final[Mapping[str, Work]] = {

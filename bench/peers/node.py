@@ -35,7 +35,8 @@ def _header(place: Place) -> Mapping[str, str]:
 
 PORTKEY: Final = Proxy(
     "portkey",
-    "Portkey's gateway with the simulated provider as ``x-portkey-custom-host``.",
+    "Portkey's gateway with the simulated provider as ``x-portkey-custom-host``; with the release "
+    "1.13 of ``@hono/node-server``, because with 1.19 every stream is answered 500.",
     _version,
     _command,
     partial(node_packages, "portkey"),

@@ -1,5 +1,7 @@
-"""The obvious gateway in Starlette and httpx: streams are passed on as they come, and kept in passing
-to find the usage at their end."""
+"""The obvious gateway in Starlette and httpx.
+
+Streams are passed on as they come, and kept in passing to find the usage at their end.
+"""
 
 import json
 import os

@@ -9,7 +9,7 @@ OLDER := $(VENV)/older-sdks
 NODE := tests/sdks/node
 
 .DEFAULT_GOAL := help
-.PHONY: help run test behaviours install uninstall clean
+.PHONY: help run test behaviours bench bench-peers install uninstall clean
 
 # Where `make install` lays things down, and where it expects the gateway's own environment.
 PREFIX ?= /usr/local
@@ -34,6 +34,9 @@ help:
 	@echo 'make run         set up if need be, then start the gateway on its built-in configuration'
 	@echo 'make test        set up if need be, then check style, types and behaviour, as CI does'
 	@echo 'make behaviours  write the column of tests in docs/behaviours.rst'
+	@echo 'make bench       measure the gateway beside others, into docs/performance.rst; for less:'
+	@echo '                 make bench WORKS=S10k,U PROXIES=go,gateway ROUNDS=1'
+	@echo 'make bench-peers install what it is measured beside, and measure nothing'
 	@echo 'make install     lay down the units for systemd and a configuration, as root'
 	@echo 'make uninstall   take the units away again; the configuration and the rows stay'
 	@echo 'make clean       remove .venv and everything else that was made here'
@@ -55,6 +58,20 @@ test: $(VENV)/.test $(OLDER)/.installed $(NODE)/node_modules/.installed
 behaviours:
 	@$(PYTHON) tests/behaviours.py
 
+# The page is for whole runs. What was measured goes into $(BENCH) in any case.
+BENCH := .bench
+WORKS :=
+PROXIES :=
+ROUNDS := 3
+BENCH_OPTIONS :=
+bench: $(VENV)/.bench
+	@$(BIN)/python -m bench.run --rounds $(ROUNDS) $(if $(WORKS),--only $(WORKS)) \
+		$(if $(PROXIES),--proxies $(PROXIES)) $(BENCH_OPTIONS) \
+		--json $(BENCH)/results.json --csv $(BENCH)/results.csv \
+		$(if $(WORKS)$(PROXIES),,--svg docs/performance.svg --rst docs/performance.rst)
+
+bench-peers: $(VENV)/.bench
+	@$(BIN)/python -m bench.run --install
 # The programs come by pip, which a package that is being built (DESTDIR) does in its own way.
 define NEXT
 
@@ -93,6 +110,7 @@ uninstall:
 	@echo 'the units are gone; $(DESTDIR)$(CONF) and the rows in /var/lib/gateway are left'
 
 clean:
+	rm -rf $(BENCH)
 	rm -rf $(VENV) $(NODE)/node_modules build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f twisted/plugins/dropin.cache
 	find gateway tests twisted -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -106,6 +124,10 @@ $(VENV)/.run: $(SOURCES) | $(BIN)/python
 
 $(VENV)/.test: $(SOURCES) | $(BIN)/python
 	$(call install,all,test)
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.bench: $(SOURCES) | $(BIN)/python
+	$(call install,all,bench)
 	@touch $@ $(VENV)/.run
 
 # Without them `make test` leaves out their tests and says so; CI does not do without.

@@ -47,7 +47,7 @@ def _starlette_environ(place: Place) -> Mapping[str, str]:
 STARLETTE: Final = Proxy(
     "starlette",
     "Starlette and httpx under uvicorn with uvloop and httptools, "
-    "``bench/peers/starlette_app.py``: it keeps answers in passing, to find the usage at their end.",
+    "``bench/peers/starlette_app.py``: it keeps answers in passing, to find the usage in them.",
     _starlette_version,
     _starlette_command,
     partial(python_packages, "starlette"),

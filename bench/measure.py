@@ -50,11 +50,12 @@ class Cores:
 
 @dataclass(slots=True)
 class _Running:
-    """A proxy, or none (`proxy` is None): where it listens, which process it is."""
+    """A proxy, or none (`proxy` is None): where it listens, and which process it is."""
 
     proxy: Proxy | None
     started: Started
     pid: int | None
+    light: bool  #: whether it gets the light works
 
     @property
     def name(self) -> str:
@@ -145,7 +146,9 @@ class Bench:
         """The proxies for works like `like`, started and warmed up.  First none at all."""
         if not like.tls:
             url = f"http://127.0.0.1:{ports[False]}"
-            yield _Running(None, Started(url, {}, nullcontext(0)), None)
+            nobody = Started(url, {}, nullcontext(0))
+            for light in sorted({proxy.slow for proxy in proxies}):
+                yield _Running(None, nobody, None, light)
         alike = [
             work for work in works if (work.tls, work.saturating) == (like.tls, like.saturating)
         ]
@@ -169,7 +172,7 @@ class Bench:
             except BenchError as error:
                 self.left_out[f"{proxy.name}{' with TLS' if like.tls else ''}"] = str(error)
                 continue
-            target = _Running(proxy, started, pid)
+            target = _Running(proxy, started, pid, proxy.slow)
             for work in mine:
                 self._warm_up(target, work)
             if proxy.restless:
@@ -213,13 +216,12 @@ class Bench:
             return None
         if proxy is not None and not proxy.does(work):
             return None
-        light = proxy is not None and proxy.slow
-        given = work.lightened() if light else work
+        given = work.lightened() if target.light else work
         self.say(f"round {number + 1}: {work.name}, {target.name}")
         try:
             if proxy is None or pid is None:
                 report = self._ask(target, given, lambda _: None)
-                return Sample(work, DIRECT, number, light, {}, report)
+                return Sample(given, DIRECT, number, target.light, {}, report)
             with _awake(proxy, pid):
                 return self._measured(target, proxy, pid, given, number)
         except BenchError as error:

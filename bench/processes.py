@@ -77,6 +77,7 @@ def listening(
             cwd=folder,
             env={**os.environ, **(environ or {})},
             preexec_fn=partial(os.sched_setaffinity, 0, cores),
+            start_new_session=True,
         )
     try:
         _wait_for(name, process, port, log)
@@ -106,13 +107,15 @@ def _wait_for(name: str, process: subprocess.Popen[bytes], port: int, log: Path)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it has started in its session, also if they are paused."""
     process.terminate()
-    process.send_signal(signal.SIGCONT)
-    try:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGCONT)
+    with suppress(subprocess.TimeoutExpired):
         process.wait(_END_LIMIT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def pause(pid: int) -> None:

@@ -19,6 +19,9 @@ REFERENCES: Final = ("nginx", "go")
 BUNCHED: Final = 0.1
 _MB: Final = 1e6
 
+#: A work, a proxy, and whether it was the light work.
+_Key = tuple[str, str, bool]
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -45,14 +48,15 @@ class Sample:
                 return float(self.client["keepalives"])
 
     def as_json(self) -> dict[str, Any]:
-        """The sample as it is written to a file."""
+        """The sample as it is written to a file, without figures if requests failed."""
+        known = {} if self.client["failed"] else figures(self)
         return {
             "work": self.work.name,
             "proxy": self.proxy,
             "round": self.round,
             "light": self.light,
             "looks": {name: round(value, 3) for name, value in self.looks.items()},
-            "figures": {name: round(value, 4) for name, value in figures(self).items()},
+            "figures": {name: round(value, 4) for name, value in known.items()},
             "client": self.client,
         }
 
@@ -169,30 +173,31 @@ def results(samples: Sequence[Sample]) -> list[Result]:
     """
     whole = [sample for sample in samples if not sample.client["failed"]]
     direct = {
-        (_load(sample.work), sample.round): figures(sample)
+        (_load(sample.work), sample.round, sample.light): figures(sample)
         for sample in whole
         if sample.proxy == DIRECT
     }
-    groups: dict[tuple[str, str], list[tuple[Sample, dict[str, float]]]] = {}
+    groups: dict[_Key, list[tuple[Sample, dict[str, float]]]] = {}
     for sample in whole:
         found = figures(sample)
-        none = direct.get((_load(sample.work), sample.round), {})
+        none = direct.get((_load(sample.work), sample.round, sample.light), {})
         if sample.proxy != DIRECT:
             for name in ("p50_ms", "p99_ms", "max_ms", "head_p50_ms"):
                 if name in found and name in none:
                     found[f"added_{name}"] = found[name] - none[name]
-        groups.setdefault((sample.work.name, sample.proxy), []).append((sample, found))
+        key = sample.work.name, sample.proxy, sample.light
+        groups.setdefault(key, []).append((sample, found))
     gathered = {key: _gather([found for _, found in group]) for key, group in groups.items()}
     return [
         Result(
             work=group[0][0].work,
             proxy=proxy,
-            light=group[0][0].light,
+            light=light,
             rounds=len(group),
-            figures=gathered[work, proxy],
-            ratios=_ratios(work, proxy, gathered),
+            figures=gathered[work, proxy, light],
+            ratios=_ratios((work, proxy, light), gathered),
         )
-        for (work, proxy), group in groups.items()
+        for (work, proxy, light), group in groups.items()
     ]
 
 
@@ -210,13 +215,12 @@ def _gather(rounds: Sequence[Mapping[str, float]]) -> dict[str, Figure]:
     return gathered
 
 
-def _ratios(
-    work: str, proxy: str, gathered: Mapping[tuple[str, str], Mapping[str, Figure]]
-) -> dict[str, float]:
-    own = gathered[work, proxy].get("cpu_us")
+def _ratios(key: _Key, gathered: Mapping[_Key, Mapping[str, Figure]]) -> dict[str, float]:
+    work, _, _ = key
+    own = gathered[key].get("cpu_us")
     ratios = {}
     for name in REFERENCES:
-        other = gathered.get((work, name), {}).get("cpu_us")
+        other = gathered.get((work, name, False), {}).get("cpu_us")
         if own is not None and other is not None and other.median:
             ratios[name] = own.median / other.median
     return ratios

@@ -81,7 +81,7 @@ _U: Final = Work(
     "10,000 requests of 32 clients with keep-alive, 2 KB prompts, short JSON answers",
     Kind.REQUESTS,
     {"clients": 32, "requests": 10_000, "prompt": 2_000},
-    {"requests": 500},
+    {"requests": 200},
     {"requests": 500},
 )
 _U200: Final = Work(

@@ -30,9 +30,10 @@ def sample(
     *,
     work: str = "S10k",
     number: int = 0,
+    light: bool = False,
     looks: dict[str, float] | None = None,
     **client: Any,
 ) -> Sample:
     """A sample of `proxy` that took `cpu` seconds; None: without a proxy."""
     seen = {} if cpu is None else {**_LOOKS, "cpu": cpu, **(looks or {})}
-    return Sample(WORKS[work], proxy, number, False, seen, {**CLIENT, **client})
+    return Sample(WORKS[work], proxy, number, light, seen, {**CLIENT, **client})

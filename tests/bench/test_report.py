@@ -55,6 +55,24 @@ def test_added_latency_is_what_is_above_the_same_round_without_a_proxy() -> None
     assert result.value("added_max_ms") == pytest.approx(6.0)
 
 
+def test_a_light_work_is_compared_with_the_light_load_without_a_proxy() -> None:
+    idle = {"p50": 0.1, "p95": 0.1, "p99": 0.2, "max": 0.3}
+    found = results(
+        [
+            sample(DIRECT, None),
+            sample(DIRECT, None, light=True, latency_ms=idle),
+            sample("litellm", 4.0, light=True),
+        ]
+    )
+
+    assert one(found, "litellm").value("added_p50_ms") == pytest.approx(0.4)
+    assert [(result.proxy, result.light) for result in found] == [
+        (DIRECT, False),
+        (DIRECT, True),
+        ("litellm", True),
+    ]
+
+
 def test_a_work_over_tls_is_compared_with_the_same_load_without_tls() -> None:
     slow = {"p50": 1.5, "p95": 2.0, "p99": 9.0, "max": 10.0}
     found = results([sample(DIRECT, None), sample("go", 0.4, work="S10k-tls", latency_ms=slow)])

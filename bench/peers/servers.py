@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -37,13 +38,20 @@ class _Debian:
         return found
 
     def environ(self, place: Place) -> Mapping[str, str]:
-        libraries = (place.cache / self.name / "usr/lib").glob("*-linux-gnu")
-        return {"LD_LIBRARY_PATH": ":".join(map(str, libraries))} if self.system() is None else {}
+        return self._libraries(place.cache)
+
+    def _libraries(self, cache: Path) -> Mapping[str, str]:
+        """Where an unpacked program finds its libraries."""
+        found = ":".join(map(str, (cache / self.name / "usr/lib").glob("*-linux-gnu")))
+        return {"LD_LIBRARY_PATH": found} if found and self.system() is None else {}
 
     def said(self, cache: Path, option: str) -> str:
         """The first line of what the program says of its version."""
         command = [self.path(cache), option]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+        environ = {**os.environ, **self._libraries(cache)}
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=20, env=environ
+        )
         text = (done.stdout or done.stderr).strip()
         if done.returncode or not text:
             raise BenchError(f"{' '.join(command)} failed: {done.stderr.strip()}")

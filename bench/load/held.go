@@ -16,6 +16,8 @@ const (
 	abreast = 64
 	// neighbours are streams that are read while others stall.
 	neighbours = 20
+	// reading is how long the clients are given to read what came while others were opened.
+	reading = time.Second
 	// settling is how long streams that nobody reads are given to fill every buffer.
 	settling = 5 * time.Second
 )
@@ -43,11 +45,14 @@ func (asking asker) hold(count int) report {
 			}
 		}()
 	}
+	time.Sleep(reading)
+	before := keepalives.Load()
 	look("held")
+	meanwhile := keepalives.Load() - before
 	kept.close()
 	readers.Wait()
 	done := summary(kept.results, time.Since(began))
-	done.Keepalives = int(keepalives.Load())
+	done.Keepalives = int(meanwhile)
 	return done
 }
 

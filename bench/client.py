@@ -21,6 +21,22 @@ _LIMIT: Final = 180.0
 Report = Mapping[str, Any]
 
 
+def build(go: str, folder: Path) -> Path:
+    """Build the load program into `folder` with the Go tool at `go`; raises `BenchError`."""
+    load = folder / "load"
+    done = subprocess.run(
+        [go, "build", "-buildvcs=false", "-o", str(load), "."],
+        cwd=Path(__file__).parent / "load",
+        env={**os.environ, "GOTOOLCHAIN": "local"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BenchError(f"the load program cannot be built:\n{done.stderr.strip()}")
+    return load
+
+
 def run(
     load: Path,
     url: str,

@@ -8,8 +8,6 @@ goes on.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -79,7 +77,8 @@ class Bench:
     ) -> Iterator[Sample]:
         """Do every work `rounds` times with every proxy; a sample for each."""
         with ExitStack() as stack:
-            self._load = self._build()
+            self.say("building the load program")
+            self._load = client.build(go(), self.folder)
             server, self._ca = write_certificate(self.folder)
             saturating = {work.saturating for work in works}
             upstreams = {
@@ -107,21 +106,6 @@ class Bench:
                             sample = self._sample(target, work, 0)
                             if sample is not None:
                                 yield sample
-
-    def _build(self) -> Path:
-        self.say("building the load program")
-        load = self.folder / "load"
-        done = subprocess.run(
-            [go(), "build", "-buildvcs=false", "-o", str(load), "."],
-            cwd=Path(__file__).parent / "load",
-            env={**os.environ, "GOTOOLCHAIN": "local"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise BenchError(f"the load program cannot be built:\n{done.stderr.strip()}")
-        return load
 
     @contextmanager
     def _upstream(self, server: Path, saturating: bool) -> Iterator[Mapping[bool, int]]:

@@ -93,7 +93,12 @@ _U200: Final = Work(
     {"requests": 200},
 )
 _B: Final = Work(
-    "B", "one body of 500 MB", Kind.BODY, {"bytes": 500_000_000}, {"bytes": 10_000_000}
+    "B",
+    "one body of 500 MB",
+    Kind.BODY,
+    {"bytes": 500_000_000},
+    {"bytes": 10_000_000},
+    {"bytes": 50_000_000},
 )
 _H: Final = Work(
     "H",

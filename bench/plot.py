@@ -54,6 +54,11 @@ def bars(results: Sequence[Result], work: str, figure: str) -> list[tuple[str, f
     return [(proxy, value) for proxy, value in found if not math.isnan(value) and value > 0]
 
 
+def label(value: float, _: object = None) -> str:
+    """A value in three digits, without an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def draw(results: Sequence[Result], path: Path) -> None:
     """Write the picture to `path`; panels without a figure are left out."""
     check()
@@ -71,6 +76,9 @@ def draw(results: Sequence[Result], path: Path) -> None:
     with matplotlib.rc_context(style):
         picture = Figure(figsize=(11, 0.8 + 3 * rows), layout="constrained", facecolor="white")
         FigureCanvasSVG(picture)
+        picture.suptitle(
+            "Less is better; the scales are logarithmic", fontsize=10, x=0.01, ha="left"
+        )
         places = picture.subplots(rows, 2, squeeze=False).flat
         for place in places[len(panels) :]:
             place.set_axis_off()
@@ -78,9 +86,11 @@ def draw(results: Sequence[Result], path: Path) -> None:
             names = [proxy for proxy, _ in values]
             colours = [_OURS if name.startswith("gateway") else _OTHERS for name in names]
             drawn = place.barh(names, [value for _, value in values], color=colours)
-            place.bar_label(drawn, fmt=lambda value: f"{value:,.3g}", padding=3, fontsize=9)
+            place.bar_label(drawn, fmt=label, padding=3, fontsize=9)
             place.set_title(panel.title, fontsize=10, loc="left")
             place.set_xscale("log")
+            place.xaxis.set_major_formatter(label)
+            place.xaxis.set_minor_formatter("")
             place.margins(x=0.15)
             place.invert_yaxis()
             place.spines[["top", "right"]].set_visible(False)

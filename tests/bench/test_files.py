@@ -10,7 +10,7 @@ import json
 import pytest
 
 from bench.files import Run, as_csv, as_json, as_rst, replaced
-from bench.plot import bars
+from bench.plot import bars, label
 from bench.proxy import ROOT
 from bench.report import DIRECT, results
 from tests.bench.samples import sample
@@ -96,3 +96,12 @@ def test_bars_are_drawn_of_what_is_known_and_positive() -> None:
 
     assert bars(results(samples), "S10k", "added_p99_ms") == [("gateway", 3.0)]
     assert bars(results(samples), "S10k", "pss_kib") == []
+
+
+def test_labels_have_three_digits_and_no_exponent() -> None:
+    assert [label(value) for value in (13_060.4, 99.96, 4.583, 0.4171)] == [
+        "13,060",
+        "100",
+        "4.58",
+        "0.417",
+    ]

@@ -70,6 +70,9 @@ class Proxy:
         """Whether it can do `work`."""
         if work.path not in self.paths or (work.kind is Kind.BODY and not self.bodies):
             return False
+        # To write anew all that fits into the buffers of stalled streams takes them many minutes.
+        if work.kind is Kind.STALLED and self.loose:
+            return False
         return work.saturating == self.saturated
 
 

@@ -43,6 +43,7 @@ def test_proxies_get_only_the_works_that_they_can_do() -> None:
 
     assert not known["litellm"].does(WORKS["S10k-anthropic"])
     assert not known["litellm"].does(WORKS["B"])
+    assert not known["litellm"].does(WORKS["stalled"])
     assert known["gateway"].does(WORKS["B-tls"])
     assert not known["gateway"].does(WORKS["U-most"])
     assert known["gateway-2"].does(WORKS["U-most"])

@@ -154,7 +154,9 @@ class Bench:
                 started = start(proxy, place, self._cores(like.saturating))
                 pid = stack.enter_context(started.process)
             except BenchError as error:
-                self.left_out[f"{proxy.name}{' with TLS' if like.tls else ''}"] = str(error)
+                what = f"{proxy.name}{' with TLS' if like.tls else ''}"
+                # The folder is gone when somebody reads this.
+                self.left_out[what] = str(error).replace(f"{self.folder}/", "")
                 continue
             target = _Running(proxy, started, pid, proxy.slow)
             for work in mine:

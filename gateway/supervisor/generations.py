@@ -200,7 +200,9 @@ class Generations:
 
     def _replace_if_vacant(self, member: Member) -> None:
         generation, slot = member.generation, member.slot
-        if slot in generation.waiting or any(each.slot == slot for each in generation.members):
+        if slot in generation.waiting or any(
+            each.slot == slot and each.stage is not Stage.LEAVING for each in generation.members
+        ):
             return  # it had left, and is replaced already
         backoff = generation.backoffs.setdefault(slot, Backoff())
         delay = backoff.after(self._clock.seconds() - member.started)

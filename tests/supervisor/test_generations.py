@@ -201,6 +201,16 @@ def test_a_worker_that_a_signal_told_to_end_is_replaced_at_once() -> None:
     assert world.made.take() == []
 
 
+def test_a_replacement_that_dies_is_replaced_though_the_one_before_still_drains() -> None:
+    """O5: what drains accepts nothing, so of one worker's place nobody would for that long."""
+    world = World(workers=1).serving()
+    world.generations.leaves(world.member("g1w0"))
+    world.die("g1w0")
+    assert world.made.take() == ["spawn g1w0", "replace g1w0 in 1"]
+    world.clock.advance(1)
+    assert world.made.take() == ["spawn g1w0"]
+
+
 def test_a_worker_that_dies_while_a_new_generation_opens_does_not_stop_it() -> None:
     """O5, O3: it is replaced as any other."""
     world = World().serving()

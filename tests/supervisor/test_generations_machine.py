@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from twisted.internet.task import Clock
 
-from gateway.supervisor.generation import Generation, Member, Phase
+from gateway.supervisor.generation import Generation, Member, Phase, Stage
 from gateway.supervisor.generations import Generations
 from tests.supervisor.fakes import Recorder, plan
 
@@ -180,7 +180,8 @@ class Machine(RuleBasedStateMachine):
     def a_serving_generation_has_all_its_workers_or_awaits_them(self) -> None:
         serving = self.generations.serving
         if serving is not None and not self.generations.stopping:
-            slots = {m.slot for m in serving.members} | set(serving.waiting)
+            members = [m for m in serving.members if m.stage is not Stage.LEAVING]
+            slots = {m.slot for m in members} | set(serving.waiting)
             assert slots == set(range(serving.plan.workers))
 
     def teardown(self) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall, IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
@@ -58,7 +60,8 @@ class _Judge(ProcessProtocol):
 
     def _kill(self) -> None:
         self._late = True
-        self.transport.signalProcess("KILL")
+        with contextlib.suppress(ProcessExitedAlready):
+            self.transport.signalProcess("KILL")
 
     def processEnded(self, reason: Failure) -> None:  # noqa: N802 - Twisted's
         if self._timer.active():

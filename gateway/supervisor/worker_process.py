@@ -7,6 +7,7 @@ that log.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred, DeferredLock, succeed
-from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.logger import Logger, LogLevel
@@ -156,7 +157,9 @@ class WorkerProcess(ProcessProtocol):
 
     def _signal(self, number: int) -> None:
         if self.pid and not self._over:
-            self.transport.signalProcess(number)
+            # It may be over, and waited for, while its pipes are not.
+            with contextlib.suppress(ProcessExitedAlready):
+                self.transport.signalProcess(number)
 
     def _tell(self, command: type[Command], **arguments: object) -> Deferred[Any]:
         """Fires with None if the worker is gone before it answers: `worker_ended` follows."""

@@ -97,36 +97,35 @@ class WorkerProcess(ProcessProtocol):
 
     def spawn(self, listeners: Sequence[Listener], file: int, *, piped: bool) -> None:
         """Start the process; `worker_ended` follows in any case, if only because it cannot."""
-        ours, theirs = socket.socketpair()
-        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        descriptors: dict[int, int | str] = {
-            0: null,
-            1: "r" if piped else 1,
-            2: "r" if piped else 2,
-            assignment.CONTROL: theirs.fileno(),
-            assignment.ASSIGNMENT: file,
-            assignment.STACKS: "r",
-        }
-        for position, listener in enumerate(listeners, assignment.LISTENERS):
-            descriptors[position] = listener.fileno()
-        arguments = python.command(
-            "gateway.worker", self.member.name, str(self.member.generation.number)
-        )
         try:
+            self._spawn(listeners, file, piped)
+        except OSError as error:
+            self._reactor.callLater(0, self._ended, f"could not be started: {error}")
+
+    def _spawn(self, listeners: Sequence[Listener], file: int, piped: bool) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs, open(os.devnull, "r+b", buffering=0) as null:
+            descriptors: dict[int, int | str] = {
+                0: null.fileno(),
+                1: "r" if piped else 1,
+                2: "r" if piped else 2,
+                assignment.CONTROL: theirs.fileno(),
+                assignment.ASSIGNMENT: file,
+                assignment.STACKS: "r",
+            }
+            for position, listener in enumerate(listeners, assignment.LISTENERS):
+                descriptors[position] = listener.fileno()
+            ours.setblocking(False)
+            # Before there is a process, so that there is none if this fails.
+            factory = Factory.forProtocol(lambda: self.control)
+            self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, factory)
+            arguments = python.command(
+                "gateway.worker", self.member.name, str(self.member.generation.number)
+            )
             self._reactor.spawnProcess(
                 self, sys.executable, arguments, python.environment(), childFDs=descriptors
             )
-        except OSError as error:
-            self._reactor.callLater(0, self._ended, f"could not be started: {error}")
-        else:
-            self.pid = self.transport.pid
-            ours.setblocking(False)
-            factory = Factory.forProtocol(lambda: self.control)
-            self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, factory)
-        finally:
-            os.close(null)
-            ours.close()
-            theirs.close()
+        self.pid = self.transport.pid
 
     def serve(self) -> None:
         """Have it accept; `worker_accepts` follows."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 from typing import Any, cast
 
+import pytest
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.task import Clock
 
@@ -45,3 +49,18 @@ def test_one_that_has_just_exited_can_be_killed() -> None:
     worker.kill("it is stuck", stacks=True)
     clock.advance(1)
     assert worker.pid == 4711
+
+
+def test_one_that_cannot_even_be_prepared_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """O5: without descriptors for it, it is one that died, and is replaced as such."""
+
+    def none_left(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    owner, clock = Owner(), Clock()
+    monkeypatch.setattr(socket, "socketpair", none_left)
+    made(owner, clock).spawn([], 0, piped=False)
+    clock.advance(0)
+    assert owner.ended == [
+        "worker g1w0 (pid 0) could not be started: [Errno 24] Too many open files"
+    ]

@@ -5,6 +5,7 @@ Source: sd_notify(3), sd_watchdog_enabled(3).  Without the variable every call d
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -52,9 +53,11 @@ class Notifier:
         """Send the states in one datagram; a manager that does not listen is no reason to fail."""
         if not self._address:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        # Without a descriptor for it, too: who calls would end, and with it the watchdog's beats.
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock,
+        ):
             sock.setblocking(False)
-            try:
-                sock.sendto("\n".join(states).encode("utf-8"), self._address)
-            except OSError:
-                return
+            # A path in a status need not be text.
+            sock.sendto("\n".join(states).encode("utf-8", "backslashreplace"), self._address)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
+from pathlib import Path
 
 import pytest
 
@@ -91,6 +94,27 @@ def test_a_reload_is_told_with_the_time_of_the_monotonic_clock() -> None:
     [(reloading, usec)] = told.take()
     assert reloading == "RELOADING=1"
     assert int(usec.removeprefix("MONOTONIC_USEC=")) > 0
+
+
+def test_a_process_without_descriptors_left_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """O2, O8: an error here would end the loop that sends WATCHDOG, and systemd the gateway."""
+
+    def none_left(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(socket, "socket", none_left)
+    Manager(Notifier({"NOTIFY_SOCKET": "/nowhere"}), 30.0).look(
+        "serves", 0.0, stopping=False, alive=True
+    )
+
+
+def test_a_status_with_a_path_that_is_no_text_is_told(tmp_path: Path) -> None:
+    """O2: files may be called so."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        told = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        Manager(told, None).look("gateway-\udcff.ini", 0.0, stopping=False, alive=True)
+        assert systemd.recv(100) == b"STATUS=gateway-\\udcff.ini"
 
 
 @pytest.mark.parametrize(

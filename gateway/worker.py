@@ -32,7 +32,8 @@ from . import journal
 from .admin.report import KINDS, kill, report
 from .assembly import share
 from .config import ConfigError, parse
-from .config.model import Config, LogFormat
+from .config.model import Config
+from .journal.stream import StreamObserver
 from .listening import Listener
 from .redact import Redactor, redacting
 from .service import GatewayService, StartError
@@ -87,7 +88,7 @@ class Worker:
         assigned = Assignment.from_file(assignment.ASSIGNMENT)
         os.close(assignment.ASSIGNMENT)
         config = parse(assigned.source, assigned.text.encode())
-        _begin_log(self._name, assigned.log, config)
+        _begin_log(self._name, self._generation, assigned.log, config)
         listeners = [
             Listener.from_fd(text, fd)
             for fd, text in enumerate(assigned.listen, assignment.LISTENERS)
@@ -261,24 +262,26 @@ class _Control(AMP):
 class _Named:
     """Puts the worker's name in front of what it logs, and with it."""
 
-    def __init__(self, observer: ILogObserver, name: str) -> None:
+    def __init__(self, observer: journal.LossyObserver, name: str, generation: int) -> None:
+        self.structured = observer.structured  # as `redacting` asks
         self._observer = observer
         self._name = name
+        self._who = {"worker": name, "generation": generation}
 
     def __call__(self, event: LogEvent) -> None:
         text = event.get("line", event.get("log_redacted", ""))
-        self._observer({**event, "worker": self._name, "line": f"{self._name} {text}"})
+        self._observer({**event, **self._who, "line": f"{self._name} {text}"})
 
 
-def _begin_log(name: str, destination: str, config: Config) -> None:
+def _begin_log(name: str, generation: int, destination: str, config: Config) -> None:
     """Log to where the supervisor has its log, or to it."""
-    if destination == "pipe":
-        made = journal.observer(LogFormat.SYSTEMD, sys.stderr)
+    if destination == "pipe":  # and not to the journal, where there is one
+        made: journal.LossyObserver = StreamObserver(sys.stderr, priorities=True)
     else:
         made = journal.observer(
             config.gateway.log, sys.stdout if destination == "stdout" else sys.stderr
         )
-    observer = redacting(_Named(made, name), Redactor.of(config))
+    observer = redacting(_Named(made, name, generation), Redactor.of(config))
     globalLogBeginner.beginLoggingTo([observer])
 
 

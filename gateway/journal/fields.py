@@ -15,7 +15,7 @@ from twisted.logger import LogEvent
 
 from ..record import COLUMNS, INTENT_COLUMNS, Record, Usage, Value, timestamp
 
-#: Of an event without a row: the request, and the process, that it is about.
+#: Of any event, also without a row: the request, and the process, that it is about.
 ABOUT: Final = ("id", "worker", "generation")
 
 _USAGE_COLUMNS: Final = frozenset(f.name for f in fields(Usage))
@@ -33,6 +33,9 @@ _of_record = attrgetter(*map(_place, COLUMNS))  # a fifth of the time that `Reco
 def fields_of(event: LogEvent, labels: Mapping[str, str | int]) -> dict[str, Value]:
     """What is known, by the names of columns; `labels` where the event does not say otherwise."""
     found: dict[str, Value] = dict(labels)
+    for name in ABOUT:
+        if (value := event.get(name)) is not None:
+            found[name] = value
     record = event.get("record")
     if isinstance(record, Record):
         for name, value in zip(COLUMNS, _of_record(record), strict=True):
@@ -40,8 +43,4 @@ def fields_of(event: LogEvent, labels: Mapping[str, str | int]) -> dict[str, Val
                 found[name] = value
         found["started_at"] = timestamp(record.intent.started_at)
         found["ended_at"] = timestamp(record.ended_at)
-    else:
-        for name in ABOUT:
-            if (value := event.get(name)) is not None:
-                found[name] = value
     return found

@@ -15,6 +15,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from ..config.model import Durability
+from ..journal.kinds import Kind
 from ..ledger import LedgerError, damage
 from ..ledger.store import Store
 from ..record import timestamp
@@ -54,6 +55,7 @@ class Ledgers:
             _log.warn(
                 "{count} requests were open when their process died; they are settled as killed",
                 count=killed,
+                kind=Kind.ROWS_KILLED,
             )
         for aside in damage.quarantined(path):
             _log.critical(
@@ -61,6 +63,7 @@ class Ledgers:
                 "missing here; save what can be read of it (sqlite3's .recover), then take it away",
                 path=plan.ledger,
                 aside=str(aside),
+                kind=Kind.LEDGER_TROUBLE,
             )
 
     def keep(self, plans: Collection[Plan]) -> None:

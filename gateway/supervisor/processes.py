@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
+from ..journal.kinds import Kind
 from ..listening import Listener
 from .assignment import Assignment
 from .generation import Generation, Member
@@ -116,6 +117,8 @@ class Processes:
             worker=member.name,
             pid=worker.pid,
             why=why,
+            generation=member.generation.number,
+            kind=Kind.WORKER_STUCK if stacks else None,
         )
         self._killed[member] = self._reactor.seconds()
         self._watchdog.forget(worker)
@@ -129,7 +132,13 @@ class Processes:
 
     def worker_accepts(self, worker: WorkerProcess) -> None:
         """See `Owner`."""
-        _log.info("worker {worker} (pid {pid}) serves", worker=worker.member.name, pid=worker.pid)
+        _log.info(
+            "worker {worker} (pid {pid}) serves",
+            worker=worker.member.name,
+            pid=worker.pid,
+            generation=worker.member.generation.number,
+            kind=Kind.WORKER_STARTED,
+        )
         self.generations.accepts(worker.member)
 
     def worker_leaves(self, worker: WorkerProcess) -> None:
@@ -138,6 +147,8 @@ class Processes:
             "worker {worker} (pid {pid}) was told to end and drains",
             worker=worker.member.name,
             pid=worker.pid,
+            generation=worker.member.generation.number,
+            kind=Kind.DRAIN,
         )
         self.generations.leaves(worker.member)
 

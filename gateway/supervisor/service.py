@@ -26,6 +26,7 @@ from twisted.logger import Logger
 
 from ..admin.errors import AdminError
 from ..config import Config
+from ..journal.kinds import Kind
 from ..ledger import LedgerError
 from ..listening import ListenError
 from ..manager import Manager
@@ -92,7 +93,7 @@ class SupervisorService(Service):
             self._ledgers.need(self._plan)
             self._prepare(self._plan)
         except (LedgerError, ListenError) as error:
-            _log.critical("cannot start: {why}", why=str(error))
+            _log.critical("cannot start: {why}", why=str(error), kind=Kind.START_FAILED)
             sys.exit(1)
         super().startService()  # type: ignore[no-untyped-call]
         signal.signal(signal.SIGHUP, self._on_hangup)
@@ -148,7 +149,7 @@ class SupervisorService(Service):
 
     def check(self) -> None:
         """See `Events`."""
-        _log.info("a reload begins")
+        _log.info("a reload begins", kind=Kind.RELOAD)
         self._manager.reloading()
         Deferred.fromCoroutine(self._check()).addErrback(self._unexpected)
 
@@ -169,7 +170,7 @@ class SupervisorService(Service):
 
     def _refused(self, *problems: str) -> None:
         for problem in problems:
-            _log.error("{problem}", problem=problem)
+            _log.error("{problem}", problem=problem, kind=Kind.BAD_CONFIGURATION)
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         self._goes_on(f"reload refused for {count}, nothing was changed")
 
@@ -180,17 +181,22 @@ class SupervisorService(Service):
         self._sockets.keep(serving.plan.listen)
         self._keep_ledgers()
         self.fleet.reloaded = False
-        _log.error("{remark}; generation {number} goes on", remark=remark, number=serving.number)
+        _log.error(
+            "{remark}; generation {number} goes on",
+            remark=remark,
+            number=serving.number,
+            kind=Kind.RELOAD,
+        )
         self._manager.ready(remark)
 
     def _unexpected(self, failure: Any) -> None:
-        _log.failure("the reload failed", failure=failure)
+        _log.failure("the reload failed", failure=failure, kind=Kind.INTERNAL_ERROR)
         self._goes_on("reload failed")
         self._generations.checked(None)
 
     def waits(self, why: str) -> None:
         """See `Events`."""
-        _log.info("the reload waits: {why}", why=why)
+        _log.info("the reload waits: {why}", why=why, kind=Kind.RELOAD)
 
     def replaces(self, member: Member, delay: float) -> None:
         """See `Events`."""
@@ -206,9 +212,10 @@ class SupervisorService(Service):
             number=new.number,
             workers=plan.workers,
             source=plan.source,
+            kind=Kind.START if old is None else Kind.RELOAD,
         )
         if old is None:
-            _log.info("rows go to {place}", place=plan.rows_go_to)
+            _log.info("rows go to {place}", place=plan.rows_go_to, kind=Kind.START)
         else:
             self.fleet.reloaded = True
             self._admin.follow(plan)
@@ -216,11 +223,12 @@ class SupervisorService(Service):
                 "generation {number} drains for up to {limit:g} s",
                 number=old.number,
                 limit=old.plan.drain_timeout,
+                kind=Kind.RELOAD,
             )
         for sentence in plan.advice:
-            _log.warn("{sentence}", sentence=sentence)
+            _log.warn("{sentence}", sentence=sentence, kind=Kind.ADVICE)
         for text in plan.listen:
-            _log.info("listening on {description}", description=text)
+            _log.info("listening on {description}", description=text, kind=Kind.READY)
         for text in closed:
             _log.info("not listening on {description} any more", description=text)
         self._manager.ready()
@@ -232,7 +240,7 @@ class SupervisorService(Service):
 
     def gone(self, generation: Generation) -> None:
         """See `Events`."""
-        _log.info("generation {number} is gone", number=generation.number)
+        _log.info("generation {number} is gone", number=generation.number, kind=Kind.RELOAD)
         self._processes.discard(generation.plan)
         self._keep_ledgers()
 
@@ -242,7 +250,7 @@ class SupervisorService(Service):
     def failed(self, why: str) -> None:
         """See `Events`."""
         self._failed = True
-        _log.critical("cannot start: {why}", why=why)
+        _log.critical("cannot start: {why}", why=why, kind=Kind.START_FAILED)
 
     def ended(self) -> None:
         """See `Events`."""
@@ -261,6 +269,7 @@ class SupervisorService(Service):
     def stopService(self) -> Deferred[None]:
         """Stop accepting, let the workers end, then end."""
         super().stopService()  # type: ignore[no-untyped-call]
+        _log.info("stopping", kind=Kind.STOP)
         if not self._failed:
             self._manager.stopping()
         self._sockets.keep()

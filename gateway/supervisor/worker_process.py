@@ -25,6 +25,7 @@ from twisted.logger import Logger, LogLevel
 from twisted.protocols.amp import AMP, Command
 from twisted.python.failure import Failure
 
+from ..journal.kinds import Kind
 from ..listening import Listener
 from . import assignment, commands, python
 from .generation import Member
@@ -254,12 +255,21 @@ class WorkerProcess(ProcessProtocol):
                 worker=name,
                 pid=pid,
                 stacks=self._stacks.decode("utf-8", "replace").rstrip(),
+                generation=self.member.generation.number,
+                kind=Kind.WORKER_STUCK,
             )
         why = self._sentence or f"worker {name} (pid {pid}) {how}"
         if self._killed_for:
             why = f"worker {name} (pid {pid}) was killed: {self._killed_for}"
-        level = LogLevel.info if how == _ENDED_WELL else LogLevel.error
-        _log.emit(level, "{why}", why=why)
+        well = how == _ENDED_WELL
+        _log.emit(
+            LogLevel.info if well else LogLevel.error,
+            "{why}",
+            why=why,
+            worker=name,
+            generation=self.member.generation.number,
+            kind=None if well else Kind.WORKER_DIED,
+        )
         self._owner.worker_ended(self, why)
 
 

@@ -64,6 +64,7 @@ class SupervisorService(Service):
         `Assignment` has it."""
         self._plan = plan
         self._find_plan = check
+        self._next: Plan | None = None  #: it was found valid, and is not yet a generation's
         self._reactor = reactor
         interval = watchdog_interval()
         self._manager = Manager(notifier or Notifier(), interval)
@@ -156,7 +157,7 @@ class SupervisorService(Service):
     async def _check(self) -> None:
         plan = None
         try:
-            plan = await self._find_plan()
+            plan = self._next = await self._find_plan()
             await deferToThread(self._ledgers.need, plan)
             if not self._generations.stopping:
                 self._prepare(plan)
@@ -167,6 +168,7 @@ class SupervisorService(Service):
             self._refused(str(error))
             plan = None
         self._generations.checked(plan)
+        self._next = None
 
     def _refused(self, *problems: str) -> None:
         for problem in problems:
@@ -178,6 +180,7 @@ class SupervisorService(Service):
         """A reload was in vain."""
         serving = self._generations.serving
         assert serving is not None
+        self._next = None
         self._sockets.keep(serving.plan.listen)
         self._keep_ledgers()
         self.fleet.reloaded = False
@@ -245,7 +248,8 @@ class SupervisorService(Service):
         self._keep_ledgers()
 
     def _keep_ledgers(self) -> None:
-        self._ledgers.keep([each.plan for each in self._generations.all()])
+        plans = [each.plan for each in self._generations.all()]
+        self._ledgers.keep(plans if self._next is None else [*plans, self._next])
 
     def failed(self, why: str) -> None:
         """See `Events`."""

@@ -177,7 +177,9 @@ class SupervisorService(Service):
         self._goes_on(f"reload refused for {count}, nothing was changed")
 
     def _goes_on(self, remark: str) -> None:
-        """A reload was in vain."""
+        """A reload was in vain; once a stop has begun, nobody needs to know."""
+        if self._generations.stopping:
+            return
         serving = self._generations.serving
         assert serving is not None
         self._next = None

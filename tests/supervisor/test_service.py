@@ -77,3 +77,15 @@ def test_the_ledger_of_a_plan_that_is_checked_stays_open(
         Ledgers("another one").need(world.plan("second"))
     world.threads[0].errback(LedgerError("it could not be opened after all"))
     Ledgers("another one").need(world.plan("second"))
+
+
+def test_a_reload_that_fails_after_a_stop_has_begun_is_not_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """O2, O4: READY=1 after STOPPING=1 would say that the gateway serves."""
+    world = World(monkeypatch, tmp_path)
+    world.generations.reload()
+    world.service.stopService()
+    world.checked.errback(PlanError("gateway.ini:1: nonsense"))
+    assert world.told.states[0] == "RELOADING=1"
+    assert world.told.states[2:] == ["STOPPING=1"]

@@ -35,18 +35,18 @@ class Ledgers:
         self._open: dict[str, Store] = {}
 
     def need(self, plan: Plan) -> None:
-        """Open a plan's ledger, if it is not open, and see to the rest of its state.
+        """See to a plan's state, and open its ledger if it is not open.
 
         Raises `LedgerError`.
         """
-        if plan.ledger in self._open:
-            return
         state_dir = Path(plan.state_dir)
         try:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             load_key(state_dir / "tenant.key")  # of several workers, each would make one
         except OSError as error:
             raise LedgerError(f"state_dir {state_dir} cannot be used: {error}") from error
+        if plan.ledger in self._open:
+            return
         path = Path(plan.ledger)
         store = Store(path, Durability(plan.durability), self._owner, ship=plan.ship)
         killed = store.open(timestamp(self._wall()))

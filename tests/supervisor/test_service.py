@@ -89,3 +89,13 @@ def test_a_reload_that_fails_after_a_stop_has_begun_is_not_told(
     world.checked.errback(PlanError("gateway.ini:1: nonsense"))
     assert world.told.states[0] == "RELOADING=1"
     assert world.told.states[2:] == ["STOPPING=1"]
+
+
+def test_a_plan_with_another_state_dir_has_a_key_before_its_workers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """O3: also if the ledger stays where it is; of several workers, each would make a key."""
+    world = World(monkeypatch, tmp_path)
+    moved = replace(world.plan("first"), state_dir=str(tmp_path / "moved"))
+    world.service._ledgers.need(moved)
+    assert (tmp_path / "moved" / "tenant.key").exists()

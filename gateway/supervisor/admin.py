@@ -43,7 +43,7 @@ class Admin:
             return
         try:
             self._listener.reload(parse(plan.source, plan.text.encode()))
-        except (AdminError, ConfigError) as error:
+        except (AdminError, ConfigError, OSError) as error:
             # Keys of a newer version are understood by the workers already, and not yet here.
             _log.error("the admin listener goes on as before: {why}", why=str(error))
 

@@ -231,10 +231,12 @@ class Generations:
             return
         old, self.serving, self.coming = self.serving, generation, None
         generation.phase = Phase.SERVING
-        self._events.swapped(generation, old)
-        if old is not None:
-            self._retire(old)
-        self._go_on()
+        try:
+            self._events.swapped(generation, old)
+        finally:  # of a swap that was told of badly, nobody must be left behind
+            if old is not None:
+                self._retire(old)
+            self._go_on()
 
     def _retire(self, old: Generation) -> None:
         old.phase = Phase.DRAINING

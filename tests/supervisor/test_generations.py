@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from gateway.supervisor.backoff import Backoff
-from gateway.supervisor.generation import Member
+from gateway.supervisor.generation import Generation, Member
 from gateway.supervisor.generations import GRACE, START_LIMIT, Generations
 from tests.supervisor.fakes import Recorder, plan
 
@@ -14,9 +14,11 @@ from tests.supervisor.fakes import Recorder, plan
 class World:
     """Generations, with a first one that has been asked to start."""
 
-    def __init__(self, workers: int = 2, max_draining: int = 4) -> None:
+    def __init__(
+        self, workers: int = 2, max_draining: int = 4, made: Recorder | None = None
+    ) -> None:
         self.clock = Clock()
-        self.made = Recorder()
+        self.made = made or Recorder()
         self.plan = plan(workers, max_draining=max_draining)
         self.generations = Generations(self.clock, self.made, self.made)
         self.generations.start(self.plan)
@@ -81,6 +83,24 @@ def test_the_old_generation_drains_when_the_new_one_accepts() -> None:
     assert world.made.take() == ["swap to 2", "drain g1w0", "drain g1w1"]
     world.die("g1w0", "g1w1")
     assert world.made.take() == ["gone 1"]
+
+
+def test_the_old_generation_drains_whatever_is_wrong_with_telling_of_the_swap() -> None:
+    """O3: else both would serve for good, and nobody would know of the old one."""
+
+    class Broken(Recorder):
+        def swapped(self, new: Generation, old: Generation | None) -> None:
+            super().swapped(new, old)
+            if old is not None:
+                raise OSError("no descriptor is left")
+
+    world = World(made=Broken()).serving()
+    world.reload()
+    world.ready("g2w0", "g2w1")
+    world.accept("g2w0")
+    with pytest.raises(OSError, match="no descriptor"):
+        world.accept("g2w1")
+    assert world.made.take()[-3:] == ["swap to 2", "drain g1w0", "drain g1w1"]
 
 
 def test_a_bad_file_changes_nothing() -> None:

@@ -13,6 +13,7 @@ descriptors (`Listener.from_fd`).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -81,7 +82,9 @@ class Listener:
         if self._made is not None and self._made[0] == os.getpid():
             path = self.socket.getsockname()
             if _identity(path) == self._made[1:]:  # else another took the path over, and keeps it
-                os.unlink(path)
+                # A file that stays is taken for left over by the next one who listens there.
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
         self.socket.close()
 
     def __repr__(self) -> str:

@@ -241,3 +241,19 @@ def test_sockets_of_another_process_are_none_of_ours(given: dict[str, str], what
     """O7: sd_listen_fds(3): whoever forks has to look at LISTEN_PID."""
     with pytest.raises(ListenError, match=what):
         open_listener("systemd:domain=INET:index=0", given)
+
+
+def test_a_socket_whose_file_cannot_be_removed_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """O4: whoever closes several, in the middle of a stop, comes to all of them."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    path = tmp_path / "socket"
+    listener = open_listener(f"unix:{path}")
+    monkeypatch.setattr(os, "unlink", refused)
+    listener.close()
+    assert listener.fileno() == -1
+    assert path.exists()

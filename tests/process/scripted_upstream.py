@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tests.process.gateway_process import PATIENCE
+from tests.process.gateway_process import PATIENCE, eventually
 
 #: On close, reset instead of FIN: linger on, for no time (socket(7)).
 _RESET = struct.pack("ii", 1, 0)
@@ -166,6 +166,16 @@ class ScriptedUpstream(socketserver.ThreadingTCPServer):
             *(f"{key} = {value}" for key, value in policy.items()),
         ]
         return "\n".join(lines)
+
+    def wait_until_held_back(self) -> None:
+        """Wait until the scripts that `flood` get no more off: every buffer on the way is full."""
+        counts = [0]
+
+        def look() -> bool:
+            counts.append(sum(peer.sent for peer in self.peers))
+            return counts[-1] > 0 and len(counts) > 50 and len(set(counts[-50:])) == 1
+
+        eventually(look, "the upstream sends no more")
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Serve one connection, in its thread."""

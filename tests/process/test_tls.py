@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.certificates import make_authority, server_context
-from tests.process.gateway_process import PATIENCE, GatewayProcess, eventually
+from tests.process.gateway_process import PATIENCE, GatewayProcess
 from tests.process.raw_client import PATHS, RawClient, ask, prompt
 from tests.process.scripted_upstream import Peer, ScriptedUpstream, flood, read_request, send
 from tests.transcripts import CHAT_BODY, CHAT_EVENTS
@@ -59,15 +59,9 @@ def test_a_client_that_leaves_without_reading_takes_its_upstream_along(
     upstream.play(
         read_request, send(SSE_HEAD), flood(chunked(b"data: " + b"x" * 16_000 + b"\n\n"), 10**9)
     )
-    counts = [0]
-
-    def held_back() -> bool:
-        counts.append(sum(peer.sent for peer in upstream.peers))
-        return counts[-1] > 0 and len(set(counts[-50:])) == 1
-
     with RawClient(gateway.port, receive_buffer=16 * 1024) as client:
         client.post(CHAT, prompt(stream=True))
-        eventually(held_back, "the upstream sends no more")
+        upstream.wait_until_held_back()
         client.reset()
         assert upstream.peers[0].gone.wait(PATIENCE)
     [row] = gateway.new_rows()

@@ -85,10 +85,15 @@ def dropped() -> int:
     return 0 if _writing is None else _writing.dropped
 
 
-def _noted(made: ILogObserver, redactor: Redactor) -> ILogObserver:
+def note(made: ILogObserver) -> ILogObserver:
+    """`made`, which writes this process's log from now on: `dropped` tells what it loses."""
     global _writing
     _writing = made if isinstance(made, journal.LossyObserver) else None
-    return redacting(made, redactor)
+    return made
+
+
+def _noted(made: ILogObserver, redactor: Redactor) -> ILogObserver:
+    return redacting(note(made), redactor)
 
 
 def _destination(options: Mapping[str, Any], log_format: LogFormat) -> ILogObserver:

@@ -28,7 +28,7 @@ from twisted.protocols.amp import AMP, Command
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from . import journal
+from . import journal, log_destination
 from .admin.report import KINDS, kill, report
 from .assembly import share
 from .config import ConfigError, parse
@@ -281,7 +281,9 @@ def _begin_log(name: str, generation: int, destination: str, config: Config) -> 
         made = journal.observer(
             config.gateway.log, sys.stdout if destination == "stdout" else sys.stderr
         )
-    observer = redacting(_Named(made, name, generation), Redactor.of(config))
+    observer = redacting(
+        _Named(log_destination.note(made), name, generation), Redactor.of(config)
+    )
     globalLogBeginner.beginLoggingTo([observer])
 
 

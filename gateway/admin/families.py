@@ -180,6 +180,28 @@ _ALL = (
         "Requests that went on without a price because too many waited for theirs.",
     ),
     Family(
+        "gateway_dedup_memory_bytes",
+        _G,
+        "Bytes of answers that are held for requests that are the same.",
+    ),
+    Family(
+        "gateway_hook_failures",
+        _C,
+        "Calls of hooks that went wrong, or did not end in time.",
+        ("hook",),
+    ),
+    Family(
+        "gateway_hook_slow_calls",
+        _C,
+        "Calls of hooks that took so long that every stream stood still.",
+        ("hook",),
+    ),
+    Family(
+        "gateway_log_records_dropped",
+        _C,
+        "Log records that were lost because whoever reads the log did not keep up.",
+    ),
+    Family(
         "gateway_worker_start_time_seconds",
         _G,
         "When the process began, since the epoch.",

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from .. import log_destination
 from ..record import Phase
 from .sums import Samples, Value
 
@@ -129,6 +130,29 @@ def _prices(service: GatewayService) -> Iterator[_Sample]:
     yield "gateway_prices_skipped", (), link.skipped
 
 
+def _dedup(service: GatewayService) -> Iterator[_Sample]:
+    """Answers that are had in common."""
+    assert service.assembly is not None
+    yield "gateway_dedup_memory_bytes", (), service.assembly.dedup.used
+
+
+def _hooks(service: GatewayService) -> Iterator[_Sample]:
+    """What an operator's own code does wrong."""
+    assert service.assembly is not None
+    hooks = service.assembly.hooks
+    if hooks is None:
+        return
+    for name, count in hooks.failures.items():
+        yield "gateway_hook_failures", (name,), count
+    for name, count in hooks.slow.items():
+        yield "gateway_hook_slow_calls", (name,), count
+
+
+def _log(service: GatewayService) -> Iterator[_Sample]:
+    """What whoever reads the log did not take."""
+    yield "gateway_log_records_dropped", (), log_destination.dropped()
+
+
 _STARTED: Final = time.time()
 
 
@@ -150,5 +174,8 @@ _PARTS: Final[tuple[Callable[[GatewayService], Iterator[_Sample]], ...]] = (
     _connections,
     _ledger,
     _prices,
+    _dedup,
+    _hooks,
+    _log,
     _process,
 )

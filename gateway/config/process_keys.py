@@ -86,7 +86,7 @@ GATEWAY: Mapping[str, Key] = {
         default="256MiB",
     ),
     "dedup_memory": Key(
-        values.size("64KiB", "1TiB"),
+        values.size("64KiB", "1TiB", instead_of_off="dedup = off turns dedup off"),
         "How much of answers may be held in memory for routes with dedup, all together; the oldest "
         "are forgotten first, and an answer of more than an eighth of this is not kept at all.",
         default="64MiB",

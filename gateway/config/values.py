@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,14 @@ E = TypeVar("E", bound=StrEnum)
 
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _PART = re.compile(r"(?P<number>[0-9]{1,12}(?:\.[0-9]{1,12})?)\s*(?P<unit>[A-Za-z]*)\s*")
+
+#: What people write for these.
+_MEANT = re.compile(
+    r"(?P<ms>ms|msecs?|milli[a-z]*)|(?P<s>s|secs?|seconds?)|(?P<m>m|mins?|minutes?)"
+    r"|(?P<h>h|hrs?|hours?)|(?P<d>d|days?)",
+    re.IGNORECASE,
+)
+_SUCH = "one such as 250ms, 10s, 5m or 7d"
 
 _BYTES = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 #: More processes than this are hardly ever meant.
@@ -36,7 +45,7 @@ def duration(low: str, high: str, *, instead_of_off: str) -> Callable[[str], flo
 
     `instead_of_off` says what to write instead of ``off``.
     """
-    ranged = _ranged(seconds, low, high)
+    ranged = _seconds_from(low, high)
 
     def parse(text: str) -> float:
         if is_off(text):
@@ -48,7 +57,7 @@ def duration(low: str, high: str, *, instead_of_off: str) -> Callable[[str], flo
 
 def duration_or(off: T, low: str, high: str) -> Callable[[str], float | T]:
     """A parser for durations from `low` to `high`, in seconds; ``off`` and ``0`` give `off`."""
-    ranged = _ranged(seconds, low, high, also=" or off")
+    ranged = _seconds_from(low, high, also=" or off")
 
     def parse(text: str) -> float | T:
         return off if is_off(text) else ranged(text)
@@ -56,41 +65,45 @@ def duration_or(off: T, low: str, high: str) -> Callable[[str], float | T]:
     return parse
 
 
-def seconds(text: str) -> float:
+def seconds(text: str, right: str = _SUCH) -> float:
     """A duration in seconds: a number with its unit (``250ms 10s 5m 2h 7d``), or several of these,
-    as in ``1h30m``.
+    as in ``1h30m``.  `right` is what to write instead of something quite different.
 
     Also what ``gatewayctl`` takes for a duration.
     """
     milliseconds, place = 0.0, 0
     while found := _PART.match(text, place):
-        if found["unit"] not in _MILLISECONDS:
-            example = _with_unit(found["number"], found["unit"])
-            raise BadValue(
-                f"{shown(text)} lacks a unit of time, write {example} (units are ms, s, m, h and d)"
-            )
-        milliseconds += float(found["number"]) * _MILLISECONDS[found["unit"]]
+        number, unit = found["number"], found["unit"]
+        if unit not in _MILLISECONDS:
+            meant = _MEANT.fullmatch(unit)
+            if unit and not meant:  # 1e3s
+                break
+            lacks = "has an unknown unit" if unit else "lacks a unit of time"
+            example = f"{number}{(meant and meant.lastgroup) or 's'}" if len(number) < 8 else "10s"
+            raise BadValue(f"{shown(text)} {lacks}, write {example} (units are ms, s, m, h and d)")
+        milliseconds += float(number) * _MILLISECONDS[unit]
         place = found.end()
     if place < len(text) or not text:
-        raise BadValue(f"{shown(text)} is not a duration, write one such as 250ms, 10s, 5m or 7d")
+        raise BadValue(f"{shown(text)} is not a duration, write {right}")
     return milliseconds / 1000
 
 
-def _with_unit(number: str, unit: str) -> str:
-    """What somebody may have meant who wrote ``5 minutes`` or ``10``."""
-    if len(number) >= 8:
-        return "10s"
-    meant = "ms" if unit.lower().startswith(("ms", "milli")) else unit[:1].lower()
-    return number + (meant if meant in _MILLISECONDS else "s")
+def _seconds_from(low: str, high: str, also: str = "") -> Callable[[str], float]:
+    """A parser for durations from `low` to `high`, in seconds."""
+    return _ranged(partial(seconds, right=f"one from {low} to {high}{also}"), low, high, also)
 
 
-def size(low: str, high: str) -> Callable[[str], int]:
-    """A parser for sizes from `low` to `high`, in bytes."""
+def size(low: str, high: str, *, instead_of_off: str = "") -> Callable[[str], int]:
+    """A parser for sizes from `low` to `high`, in bytes, that cannot be off.
+
+    `instead_of_off` says what turns off what somebody may want to turn off here.
+    """
     ranged = _ranged(byte_count, low, high)
+    right = f"write {low} to {high}{instead_of_off and '; '}{instead_of_off}"
 
     def parse(text: str) -> int:
         if is_off(text):
-            raise BadValue(f"{shown(text)} is not possible here, write a size up to {high}")
+            raise BadValue(f"{shown(text)} is not possible here, {right}")
         return ranged(text)
 
     return parse
@@ -163,7 +176,7 @@ def choice(kind: type[E]) -> Callable[[str], E]:
 
 def abort_or_drain(low: str, high: str) -> Callable[[str], float]:
     """A parser for ``abort``, which gives 0, and ``drain:DURATION``, in seconds."""
-    ranged = _ranged(seconds, low, high)
+    ranged = _seconds_from(low, high)
 
     def parse(text: str) -> float:
         if text == "abort":

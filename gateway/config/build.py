@@ -30,7 +30,7 @@ from .problem import BadValue, Report, listed, nearest
 from .route_keys import MATCHING, POLICY
 from .schema import SECTIONS
 from .secret import default_key_header, digest_of, resolve
-from .tables import Table
+from .tables import DEMO, OF_DEMO, Table
 
 
 def build(
@@ -209,6 +209,9 @@ def _knows_upstream(
     """Whether an upstream that a section names has a section, sound or not."""
     if name is None or name in named:
         return True
+    if name == DEMO:
+        table.report(report, "upstream", f"no section can name {OF_DEMO}, leave it out")
+        return False
     meant = nearest(name, named)
     if meant:
         right = f"did you mean {meant}?"

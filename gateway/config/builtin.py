@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from .build import prefix_route
 from .model import Config, Family, Upstream, Url
+from .tables import DEMO
 
 #: Read by the same layers as a file, so that there is one way to a configuration.
 TEXT = """\
@@ -99,7 +100,7 @@ def with_demo(config: Config, port: int) -> Config:
     Its route follows ``[defaults]``.  Unless these say otherwise, keepalives come after 2 s and a
     silence of 20 s ends a stream.
     """
-    demo = Upstream("demo", Url("http", "127.0.0.1", port, ""), Family.GENERIC)
+    demo = Upstream(DEMO, Url("http", "127.0.0.1", port, ""), Family.GENERIC)
     return replace(
         config,
         upstreams=MappingProxyType({**config.upstreams, demo.name: demo}),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from .ini import Entry, Section
 from .key import Key
@@ -20,7 +20,13 @@ from .schema import NAMED, SECTIONS, title
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 #: Names of upstreams whose prefix route would stand in the way of paths that mean something else.
-_RESERVED = frozenset({"demo", "v1", "v1alpha", "v1beta"})
+_RESERVED = frozenset({"v1", "v1alpha", "v1beta"})
+
+#: The name of the simulated provider, which no section may have or refer to.
+DEMO: Final = "demo"
+OF_DEMO: Final = (
+    "the simulated provider, which demo = on in [gateway] serves with the policy of [defaults]"
+)
 
 #: Stands for a value that was reported; None is a value (``off``).
 _WRONG = object()
@@ -85,6 +91,8 @@ def _header_problem(kind: str, name: str) -> str | None:
         return f"the name is missing, write [{kind} NAME]"
     if not _NAME.fullmatch(name):
         return "not a valid name, write letters, digits, dots, dashes and underscores only"
+    if kind == "upstream" and name == DEMO:
+        return f"the path /{name}/ is that of {OF_DEMO}, choose another name"
     if kind == "upstream" and name in _RESERVED:
         return f"the path /{name}/ has a meaning of its own, choose another name"
     return None

@@ -49,6 +49,20 @@ BAD = {
         "[upstream v1]\nurl = http://h\ndialect = generic\n[route r]\npath = /x\nupstream = v1",
         "1: [upstream v1]: the path /v1/ has a meaning of its own, choose another name",
     ),
+    "sections for the simulated provider": (
+        "[gateway]\ndemo = on\n[upstream demo]\nurl = http://h\ndialect = generic",
+        "3: [upstream demo]: the path /demo/ is that of the simulated provider, which demo = on in "
+        "[gateway] serves with the policy of [defaults], choose another name",
+    ),
+    "sections that name the simulated provider": (
+        "[gateway]\ndemo = on\n[route r]\npath = /x\nupstream = demo\n"
+        "[prices p]\nmodel = m\nupstream = demo\ninput = 1\noutput = 1",
+        *(
+            f"{where} upstream: no section can name the simulated provider, which demo = on in "
+            "[gateway] serves with the policy of [defaults], leave it out"
+            for where in ("5: [route r]", "8: [prices p]")
+        ),
+    ),
     "doubled section": (
         UPSTREAM + "[gateway]\ndemo = on\n[ gateway ]\nlog = text",
         "7: [gateway]: this section stands on line 5 already, write all its keys there",

@@ -370,6 +370,33 @@ def test_usage_tells_the_share_of_the_cache_and_what_it_saved(run: Run, write: W
     assert [line.split()[-1] for line in out] == ["SAVED", "0.5000", "-", "0.5000+"]
 
 
+def test_the_cost_of_an_answer_given_again_hides_no_unknown_cost(run: Run, write: Write) -> None:
+    """A8, C3: it is 0, which says nothing of what the answer itself cost."""
+    given = a_record(
+        an_intent(answer_of="x"),
+        usage=Usage(),
+        model_served="other",
+        outcome=Outcome.REPLAYED,
+        attempts=0,
+        cost_usd=0.0,
+    )
+    usage = Usage(10, 0, None, None, 1)
+    write(a_record(model_served="other", usage=usage, cost_usd=None, attempts=1), given)
+    _, out, _ = run("usage")
+    assert out[1].split() == ["other", "2", "10", "0.0%", "1", "0", "?", "-"]
+    _, out, _ = run("usage", "--by", "outcome")
+    assert [line.split()[-2:] for line in out[1:]] == [["?", "-"], ["-", "-"], ["?", "-"]]
+
+
+def test_a_price_of_nothing_is_a_cost_of_nothing(run: Run, write: Write) -> None:
+    """A8: beside one that is not known."""
+    usage = Usage(10, 0, None, None, 1)
+    for cost in (0.0, None):
+        write(a_record(an_intent(), model_served="m-1", usage=usage, cost_usd=cost, attempts=1))
+    _, out, _ = run("usage")
+    assert out[1].split()[-2:] == ["0.0000+", "0.0000"]
+
+
 def test_where_nothing_came_from_a_cache_nothing_was_saved(run: Run, write: Write) -> None:
     """A8: 0 where that is told, unknown where it is not."""
     write(

@@ -65,7 +65,8 @@ _USAGE = ", ".join(
         "sum(CASE WHEN cache_read_tokens IS NOT NULL THEN input_tokens END) AS cacheable_tokens",
         "sum(CASE WHEN (input_tokens IS NULL OR output_tokens IS NULL) "
         f"AND {_ASKED} THEN 1 ELSE 0 END) AS unknown_usage",
-        "sum(cost_usd) AS cost_usd",
+        # The 0 of an answer that was given again says nothing of what those who asked had to pay.
+        f"sum(CASE WHEN cost_usd <> 0 OR {_ASKED} THEN cost_usd END) AS cost_usd",
         f"sum(CASE WHEN cost_usd IS NULL AND {_ASKED} THEN 1 ELSE 0 END) AS unknown_cost",
     )
 )
@@ -202,7 +203,7 @@ def usage(reader: Reader, by: str = "model", which: Filter = ALL) -> list[dict[s
     `cacheable_tokens` is the input of the rows that know how much of it came from a cache.
     `unknown_usage` is how many rows of those that use tokens by their nature (`uses_tokens`) lack
     input or output tokens: the sums are without them.
-    `unknown_cost` is the same for `cost_usd`.  Raises ValueError if `by` is none of `GROUPINGS`.
+    `unknown_cost` is the same for `cost_usd`, which is None where nobody had to pay, too.  Raises ValueError if `by` is none of `GROUPINGS`.
     """
     where, values = which.sql()
     return list(

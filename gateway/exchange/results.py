@@ -169,9 +169,10 @@ class ResultRows:
         made, self._made = self._made, 0
         if made:
             _log.info(
-                "request {id}: {count} results of {batch} have been given to the ledger",
+                "request {id}: {results} of {batch} given to the ledger, which keeps the first row "
+                "of each",
                 id=self._intent.answer_of,
-                count=made,
+                results="1 result" if made == 1 else f"{made} results",
                 batch=self._results_of,
             )
         if self.lost:

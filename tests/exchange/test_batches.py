@@ -11,6 +11,8 @@ from dataclasses import replace
 import pytest
 from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
 
 from gateway.config.model import Family
 from gateway.exchange.results import HIGH, LOOK, PATIENCE, SLICE, UNDER_WAY
@@ -344,6 +346,31 @@ def test_an_error_in_place_of_results_has_no_rows() -> None:
     fetch.up.deliver(b"HTTP/1.1 404 No\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
     (own,), results = rows_of(world)
     assert (results, own.error_detail, own.status_sent) == ([], None, 404)
+
+
+def told_of(world: World, body: bytes) -> list[str]:
+    """What the log says of the results of a fetch, after the request's id."""
+    told: list[str] = []
+
+    @implementer(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        if event.get("log_namespace") == "gateway.exchange":
+            told.append(formatEvent(event).partition(": ")[2])
+
+    globalLogPublisher.addObserver(observe)
+    try:
+        Fetch(world).answer(body).settled()
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    return told
+
+
+@pytest.mark.parametrize(("count", "results"), [(1, "1 result"), (2, "2 results")])
+def test_the_log_says_that_results_are_counted_once(count: int, results: str) -> None:
+    """A8: a second fetch gives the ledger the same rows again."""
+    world = a_world()
+    told = f"{results} of msgbatch_1 given to the ledger, which keeps the first row of each"
+    assert told_of(world, lines(count)) == told_of(world, lines(count)) == [told]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,30 @@ def test_a_failed_request_says_where_and_why_and_weighs_more() -> None:
     assert "phase=head error=tls (the certificate is not for this host)" in line
 
 
+def test_an_answer_that_was_given_again_names_its_request() -> None:
+    """C3: it used no tokens, and went as it should."""
+    given = replace(
+        FINISHED,
+        intent=replace(INTENT, answer_of="id-0"),
+        outcome=Outcome.REPLAYED,
+        phase=Phase.DONE,
+        attempts=0,
+        usage=Usage(),
+    )
+    assert lines(priorities=True, record=given) == [
+        "<6>replayed 200 POST /v1/chat/completions model=m tokens=-/- events=5 head=0.012s "
+        "first=0.020s total=1.234s upstream=up answer_of=id-0 id=id-1"
+    ]
+
+
+def test_a_refused_request_used_no_tokens() -> None:
+    """A8: as the reports tell it."""
+    refused = replace(FINISHED, outcome=Outcome.REJECTED, phase=Phase.REQUEST, usage=Usage())
+    (line,) = lines(priorities=True, record=refused)
+    assert " tokens=-/- " in line
+    assert " phase=request " in line
+
+
 def test_what_comes_from_outside_cannot_make_lines_or_colours() -> None:
     """One record is one line, whatever a client or an upstream put into it."""
     nasty = "x\n<2>forged\x1b[2J\u202e"

@@ -12,6 +12,7 @@ from itertools import chain
 from ..config.problem import listed, nearest
 from ..ledger import queries
 from ..ledger.reading import Reader
+from ..nature import uses_tokens
 from ..record import COLUMNS, Value
 from .arguments import (
     Commands,
@@ -249,7 +250,7 @@ def _without_date(cell: str, width: int) -> str:
 def _lacking(row: Row, name: str) -> str:
     """What stands for NULL: not known, or there is none."""
     if name in _METERED:
-        return "?" if queries.uses_tokens(row) else "-"
+        return "?" if uses_tokens(row) else "-"
     return "?" if name in _ALWAYS else "-"
 
 

@@ -10,12 +10,15 @@ from typing import Final
 
 from twisted.logger import LogEvent, Logger, LogLevel, formatEvent
 
+from ..nature import uses_tokens
 from ..record import Outcome, Record
 from .kinds import Kind
 
 _log = Logger(namespace="gateway")
 
 _AS_EXPECTED: Final = frozenset({Outcome.FINISHED, Outcome.CLIENT_GONE, Outcome.REPLAYED})
+#: Which tell the phase by themselves.
+_TO_THE_END: Final = frozenset({Outcome.FINISHED, Outcome.REPLAYED})
 #: Twisted's own chatter about factories and ports starting and stopping.
 _NOISE: Final = (
     "log_legacy",
@@ -42,24 +45,30 @@ def log_record(record: Record) -> None:
     intent, usage = record.intent, record.usage
     if intent.dialect == "anthropic_batch":
         return
+    lacking = "?"
+    if usage.input_tokens is None or usage.output_tokens is None:
+        lacking = "?" if _uses_tokens(record) else "-"
     parts = [
         record.outcome.value,
         str(record.status_sent or "-"),
         f"{intent.method} {intent.path}",
         f"model={escape(record.model_served or intent.model_requested or '-')}",
-        f"tokens={_known(usage.input_tokens)}/{_known(usage.output_tokens)}",
+        f"tokens={_known(usage.input_tokens, lacking)}/{_known(usage.output_tokens, lacking)}",
         f"events={_known(record.events)}",
         f"head={_seconds(record.head_ms)}",
         f"first={_seconds(record.first_event_ms)}",
         f"total={_seconds(record.duration_ms)}",
     ]
-    if record.phase is not None and record.outcome is not Outcome.FINISHED:
+    if record.phase is not None and record.outcome not in _TO_THE_END:
         parts.append(f"phase={record.phase.value}")
     if record.error is not None:
         parts.append(f"error={record.error.value}")
     if record.error_detail:
         parts.append(f"({escape(record.error_detail)})")
-    parts += [f"upstream={intent.upstream}", f"id={intent.id}"]
+    parts.append(f"upstream={intent.upstream}")
+    if intent.answer_of is not None:
+        parts.append(f"answer_of={intent.answer_of}")
+    parts.append(f"id={intent.id}")
     if record.outcome in _AS_EXPECTED:
         _log.emit(LogLevel.info, "{line}", line=" ".join(parts), record=record, kind=Kind.REQUEST)
     else:
@@ -93,8 +102,21 @@ def escape(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _known(count: int | None) -> str:
-    return "?" if count is None else str(count)
+def _uses_tokens(record: Record) -> bool:
+    intent = record.intent
+    return uses_tokens(
+        {
+            "outcome": record.outcome,
+            "attempts": record.attempts,
+            "method": intent.method,
+            "dialect": intent.dialect,
+            "answer_of": intent.answer_of,
+        }
+    )
+
+
+def _known(count: int | None, lacking: str = "?") -> str:
+    return lacking if count is None else str(count)
 
 
 def _seconds(milliseconds: float | None) -> str:

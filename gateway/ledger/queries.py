@@ -6,9 +6,10 @@ known.  Moments are seconds since the epoch and are held against the time at whi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..nature import COUNTING, LATE, METHODS
 from ..record import COLUMNS, Outcome, Value, timestamp
 from .reading import Reader
 
@@ -37,12 +38,6 @@ _SUMMED = (
     "output_tokens",
     "reasoning_tokens",
 )
-#: What only looks something up: models, files, a response that another request has made.
-_METHODS = ("GET", "HEAD", "OPTIONS", "DELETE")
-#: What only counts (the count is the answer), and what is done with batches but for their results.
-_COUNTING = ("anthropic_count_tokens", "gemini_count_tokens", "anthropic_batches")
-#: What was asked for long before it was looked up: a result of a batch.
-_LATE = "anthropic_batch"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -51,12 +46,12 @@ def _listed(names: Sequence[str]) -> str:
 
 # Whoever was not asked used nothing; of an open row and a killed one nobody knows, unless it was
 # given another request's answer: that one's row has it all.
-_SENT = f"((answer_of IS NULL OR dialect = '{_LATE}') AND (attempts IS NULL OR attempts > 0))"
-# The same as `uses_tokens`.
+_SENT = f"((answer_of IS NULL OR dialect = '{LATE}') AND (attempts IS NULL OR attempts > 0))"
+# The same as `gateway.nature.uses_tokens`.
 _ASKED = (
     f"((outcome IS NULL OR outcome <> '{Outcome.REJECTED}') AND {_SENT} "
-    f"AND (method NOT IN ({_listed(_METHODS)}) OR dialect = '{_LATE}') "
-    f"AND dialect NOT IN ({_listed(_COUNTING)}))"
+    f"AND (method NOT IN ({_listed(METHODS)}) OR dialect = '{LATE}') "
+    f"AND dialect NOT IN ({_listed(COUNTING)}))"
 )
 _USAGE = ", ".join(
     (
@@ -133,21 +128,6 @@ class Filter:
 ALL = Filter()
 
 
-def uses_tokens(row: Mapping[str, Value]) -> bool:
-    """Whether a request uses tokens by its nature, so that a row without any lacks them.
-
-    Not so what was never sent, or was given another request's answer, what only looks something
-    up, and what only counts.
-    """
-    return (
-        row["outcome"] != Outcome.REJECTED
-        and row["attempts"] != 0
-        and (row["dialect"] == _LATE or row["method"] not in _METHODS)
-        and (row["dialect"] == _LATE or row["answer_of"] is None)
-        and row["dialect"] not in _COUNTING
-    )
-
-
 def knows(reader: Reader, column: str, name: str) -> bool:
     """Whether any row has this `route` or `upstream`; goes through the ledger if none has."""
     statement = f"SELECT id FROM requests WHERE {_KEYS[column]} = ? LIMIT 1"
@@ -201,9 +181,10 @@ def usage(reader: Reader, by: str = "model", which: Filter = ALL) -> list[dict[s
 
     The model is the one that answered or, if none is known, the one that was asked for.
     `cacheable_tokens` is the input of the rows that know how much of it came from a cache.
-    `unknown_usage` is how many rows of those that use tokens by their nature (`uses_tokens`) lack
-    input or output tokens: the sums are without them.
-    `unknown_cost` is the same for `cost_usd`, which is None where nobody had to pay, too.  Raises ValueError if `by` is none of `GROUPINGS`.
+    `unknown_usage` is how many rows of those that use tokens by their nature lack input or output
+    tokens (`gateway.nature`): the sums are without them.
+    `unknown_cost` is the same for `cost_usd`, which is None where nobody had to pay, too.
+    Raises ValueError if `by` is none of `GROUPINGS`.
     """
     where, values = which.sql()
     return list(

@@ -17,6 +17,7 @@ from gateway.ledger.reading import reading
 from gateway.ledger.rows import intent_values, record_values
 from gateway.ledger.schema import VERSION
 from gateway.ledger.store import Store
+from gateway.nature import uses_tokens
 from gateway.record import COLUMNS, ErrorCode, Intent, Outcome, Record, Usage, Value
 from tests.ledger.helpers import BEGAN, a_record, an_intent
 
@@ -190,8 +191,8 @@ def test_what_uses_no_tokens_by_its_nature_lacks_none(write: Write, path: Path) 
         a_record(usage=UNKNOWN, attempts=None, outcome=Outcome.KILLED),
     ]
     write([*unmetered, *metered], [])
-    assert [queries.uses_tokens(r.as_row()) for r in unmetered] == [False] * 5
-    assert [queries.uses_tokens(r.as_row()) for r in metered] == [True] * 2
+    assert [uses_tokens(r.as_row()) for r in unmetered] == [False] * 5
+    assert [uses_tokens(r.as_row()) for r in metered] == [True] * 2
     (row,) = usage(path)
     assert (row["requests"], row["unknown_usage"], row["unknown_cost"]) == (7, 2, 2)
 
@@ -203,7 +204,7 @@ def test_a_batch_uses_no_tokens_but_each_of_its_results_does(write: Write, path:
     known = a_record(an_intent(dialect="anthropic_batch", method="GET"), attempts=None)
     unknown = replace(known, intent=replace(known.intent, id="other"), usage=UNKNOWN, cost_usd=None)
     write([create, fetch, known, unknown], [])
-    told = [queries.uses_tokens(r.as_row()) for r in (create, fetch, known, unknown)]
+    told = [uses_tokens(r.as_row()) for r in (create, fetch, known, unknown)]
     assert told == [False, False, True, True]
     (row,) = usage(path)
     assert (row["requests"], row["unknown_usage"]) == (4, 1)

@@ -7,6 +7,7 @@ upstream's head, and passes a stream through `outlet`.  `stop` may come at any t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ..hooks.calls import Hooks, Waiting
 from ..hooks.heads import (
@@ -71,7 +72,9 @@ class Hooked:
 
     def outlet(self, request: Recipient) -> Outlet:
         """Where a stream goes: past the hook, if it is to see it, and to the client."""
-        return Watched(request, self._hooks.watch) if self._watches else request
+        if not self._watches:
+            return request
+        return Watched(request, partial(self._hooks.watch, self._head.id))
 
     def tags(self) -> str | None:
         """What the row is to say."""

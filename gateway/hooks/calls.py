@@ -2,7 +2,7 @@
 
 Invariants
 - Whatever a hook raises or returns, the caller gets an answer that it can go on with; what went
-  wrong is counted, and logged at most once in `LOG_INTERVAL` seconds for each hook and kind.
+  wrong is counted, and logged with the row's id, now and then for each hook and kind (`lines`).
 - A wait for a hook is bounded in time and in number, and ends when it is given up, whether or not
   the hook's Deferred takes its cancelling.
 - Nothing here is reached without a hook module.
@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 
 from ..record import Record
 from .heads import RequestHead, ResponseHead
+from .lines import Lines
 from .loader import NAMES, WAITED_FOR, HookModule
 
 #: Seconds that a request waits for the hook `request`.
@@ -36,8 +37,6 @@ MOST_SETTLED: Final = 1000
 STOP_LIMIT: Final = 10.0
 #: Seconds of a call from which on it is told that every stream stood still.
 SLOW: Final = 0.1
-#: Seconds between two lines of the log about the same.
-LOG_INTERVAL: Final = 10.0
 
 _log = Logger(namespace="gateway.hooks")
 
@@ -108,10 +107,10 @@ class Hooks:
         self.sees_requests = bool(module.request or module.response or module.event)
         self._clock = clock
         self._stopwatch = stopwatch
-        self._settling: dict[Waiting, Deferred[None]] = {}
+        #: The waits for `settled`, each with the row's id and what fires at its end.
+        self._settling: dict[Waiting, tuple[str, Deferred[None]]] = {}
         self._hurried: Deferred[None] = Deferred()
-        self._next_line: dict[tuple[str, str], float] = {}
-        self._left_out: dict[tuple[str, str], int] = {}
+        self._lines = Lines(clock)
 
     # The four of them.
 
@@ -123,15 +122,15 @@ class Hooks:
         assert self.module.request is not None
 
         def ended(result: object) -> None:
-            self._take("request", result)
+            self._take("request", result, head.id)
             then()
 
         def expired() -> None:
             what = f"did not end within {REQUEST_LIMIT:g} s, the request went on without it"
-            self._wrong("request", what)
+            self._wrong("request", "late", what, head.id)
             then()
 
-        result = self.call("request", self.module.request, head)
+        result = self.call("request", self.module.request, head, head.id)
         if not isinstance(result, Deferred):
             ended(result)
             return None
@@ -141,72 +140,83 @@ class Hooks:
         """Show a row to the hook: a link of the completion chain, which never waits for it."""
         if self.module.settled is None:
             return
+        id = record.intent.id
         if len(self._settling) >= MOST_SETTLED:
-            self._wrong("settled", f"is at work on {MOST_SETTLED} rows, one was not shown to it")
+            what = f"is at work on {MOST_SETTLED} rows, one was not shown to it"
+            self._wrong("settled", "busy", what, id)
             return
         row = {
             name: str(value) if isinstance(value, str) else value
             for name, value in record.as_row().items()
         }
-        result = self.call("settled", self.module.settled, row)
+        result = self.call("settled", self.module.settled, row, id)
         if not isinstance(result, Deferred):
-            self._take("settled", result)
+            self._take("settled", result, id)
             return
         done: Deferred[None] = Deferred()
 
         def ended(result: object) -> None:
-            self._take("settled", result)
+            self._take("settled", result, id)
             done.callback(None)
 
         def expired() -> None:
-            self._wrong("settled", f"did not end within {SETTLED_LIMIT:g} s and was cancelled")
+            what = f"did not end within {SETTLED_LIMIT:g} s and was cancelled"
+            self._wrong("settled", "late", what, id)
             done.callback(None)
 
         waiting = Waiting(result, SETTLED_LIMIT, self._clock, ended, expired)
         if not waiting.over:
-            self._settling[waiting] = done
+            self._settling[waiting] = id, done
             done.addCallback(lambda _: self._forget(waiting))
 
     def _forget(self, waiting: Waiting) -> None:
         self._settling.pop(waiting, None)
 
-    def call(self, name: str, hook: Callable[[Any], object], argument: object) -> object:
-        """What the hook returns, a coroutine as a Deferred; None if it raises."""
+    def call(self, name: str, hook: Callable[[Any], object], argument: object, id: str) -> object:
+        """What the hook returns, a coroutine as a Deferred; None if it raises.  `id`: the row's."""
         began = self._stopwatch()
         try:
             result = hook(argument)
             if name in WAITED_FOR and inspect.iscoroutine(result):
                 result = Deferred.fromCoroutine(result)
-        except BaseException:  # sys.exit() in a hook ends no stream, either
-            self._wrong(name, "raised an exception", Failure)
+        except BaseException as error:  # sys.exit() in a hook ends no stream, either
+            kind = f"raised {type(error).__name__}"
+            self._wrong(name, kind, "raised an exception", id, Failure)
             result = None
         took = self._stopwatch() - began
         if took >= SLOW:
             self.slow[name] += 1
-            self._tell(name, "slow", f"took {took:.1f} s, and every stream stood still")
+            what = f"took {took:.1f} s, and every stream stood still"
+            self._lines.tell(name, "slow", what, id, wrong=False)
         return result
 
-    def watch(self, block: bytes) -> None:
-        """Show events to the hook `event`."""
+    def watch(self, id: str, block: bytes) -> None:
+        """Show events of the request `id` to the hook `event`."""
         assert self.module.event is not None
-        result = self.call("event", self.module.event, block)
+        result = self.call("event", self.module.event, block, id)
         if result is not None:
-            self._take("event", result)
+            self._take("event", result, id)
 
     def response(self, head: ResponseHead) -> None:
         """Show a response's head to the hook."""
         assert self.module.response is not None
-        self._take("response", self.call("response", self.module.response, head))
+        id = head.request.id
+        self._take("response", self.call("response", self.module.response, head, id), id)
 
     # The end.
 
     async def stop(self) -> None:
-        """Wait for the hook `settled`, up to `STOP_LIMIT` seconds; then cancel what is left."""
-        if not self._settling:
-            return
+        """Wait for the hook `settled`, up to `STOP_LIMIT` seconds; then cancel what is left, and
+        tell what the log left out.
+        """
+        if self._settling:
+            await self._last_rows()
+        self._lines.finish()
+
+    async def _last_rows(self) -> None:
         left = [*self._settling]
         _log.info("waiting for the hook settled, on {count} rows", count=len(left))
-        everything: Deferred[Any] = DeferredList([*self._settling.values()])
+        everything: Deferred[Any] = DeferredList([done for _, done in self._settling.values()])
         timer = self._clock.callLater(STOP_LIMIT, self.hurry)
         await DeferredList([everything, self._hurried], fireOnOneCallback=True)
         if timer.active():
@@ -214,8 +224,8 @@ class Hooks:
         for waiting in left:
             if not waiting.over:
                 waiting.give_up()
-                self._settling.pop(waiting)
-                self._wrong("settled", "did not end before the gateway did")
+                id, _ = self._settling.pop(waiting)
+                self._wrong("settled", "last", "did not end before the gateway did", id)
 
     def hurry(self) -> None:
         """Let a stop, now or later, wait no longer.  May be called more than once."""
@@ -224,39 +234,30 @@ class Hooks:
 
     # What goes wrong.
 
-    def _take(self, name: str, result: object) -> None:
+    def _take(self, name: str, result: object, id: str) -> None:
         """What a hook came to in the end: None, or a mistake."""
         if isinstance(result, Failure):
-            self._wrong(name, "failed", lambda: result)
+            self._failed(name, result, id)
         elif result is not None:
             if isinstance(result, Deferred):
-                result.addErrback(lambda failure: self._wrong(name, "failed", lambda: failure))
+                result.addErrback(lambda failure: self._failed(name, failure, id))
             elif inspect.iscoroutine(result):
                 result.close()
             right = "None or a Deferred of None" if name in WAITED_FOR else "None"
-            self._wrong(name, f"returned {_kind(result)}, which means nothing; it returns {right}")
+            returned = f"returned something of the type {type(result).__name__}"
+            self._wrong(name, returned, f"{returned}, which means nothing; it returns {right}", id)
 
-    def _wrong(self, name: str, what: str, failure: Callable[[], Failure] | None = None) -> None:
-        """Count it, and tell; `failure` makes the cause, which is dear, only if a line is due."""
-        self.failures[name] += 1
-        self._tell(name, "wrong", what, failure)
+    def _failed(self, name: str, failure: Failure, id: str) -> None:
+        self._wrong(name, f"failed {type(failure.value).__name__}", "failed", id, lambda: failure)
 
-    def _tell(
-        self, name: str, kind: str, what: str, failure: Callable[[], Failure] | None = None
+    def _wrong(
+        self,
+        name: str,
+        kind: str,
+        what: str,
+        id: str,
+        failure: Callable[[], Failure] | None = None,
     ) -> None:
-        """Write a line, unless there was one of the kind a short while ago."""
-        now, key = self._clock.seconds(), (name, kind)
-        if now < self._next_line.get(key, now):
-            self._left_out[key] = self._left_out.get(key, 0) + 1
-            return
-        self._next_line[key] = now + LOG_INTERVAL
-        more = self._left_out.pop(key, 0)
-        text = f"the hook {name} {what}" + (f" ({more} times more before)" if more else "")
-        if failure is None:
-            _log.warn("{text}", text=text)
-        else:
-            _log.failure("{text}", failure(), text=text)
-
-
-def _kind(result: object) -> str:
-    return f"something of the type {type(result).__name__}"
+        """Count a mistake, and tell."""
+        self.failures[name] += 1
+        self._lines.tell(name, kind, what, id, failure)

@@ -128,6 +128,15 @@ def test_nothing_waits_for_what_response_and_event_return(
     assert line.endswith("which means nothing; it returns None")
 
 
+@pytest.mark.parametrize("name", ["request", "response", "event", "settled"])
+def test_a_mistake_is_told_with_the_row_that_it_belongs_to(name: str, hook_log: HookLog) -> None:
+    """D11: also one of an event, which has no id itself."""
+    hooks: dict[str, Any] = {name: lambda _: 1}
+    world = World(hooks=HookModule(**hooks), hook_events=True)
+    stream(world)
+    assert hook_log.ids == [world.record.intent.id]
+
+
 def test_a_deferred_that_nothing_waits_for_fails_into_the_count(hook_log: HookLog) -> None:
     """D11: no error is left unhandled."""
     wait: Deferred[None] = Deferred()
@@ -135,7 +144,7 @@ def test_a_deferred_that_nothing_waits_for_fails_into_the_count(hook_log: HookLo
     stream(world)
     wait.errback(Boom())
     assert world.hooks.failures["response"] == 2
-    assert hook_log.take_raised() == 0
+    assert hook_log.take_raised(Boom) == 1
 
 
 def test_a_refusal_comes_too_late_for_a_response(hook_log: HookLog) -> None:

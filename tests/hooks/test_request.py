@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 
 from gateway.config.model import Family, Secret, Upstream, Url
 from gateway.hooks import NotAllowed, RequestHead
-from gateway.hooks.calls import LOG_INTERVAL, REQUEST_LIMIT
+from gateway.hooks.calls import REQUEST_LIMIT
 from gateway.hooks.heads import (
     LONGEST_TAG,
     LONGEST_VALUE,
@@ -20,6 +21,7 @@ from gateway.hooks.heads import (
     REQUEST_PROTECTED,
     Headers,
 )
+from gateway.hooks.lines import INTERVAL, MOST_KINDS, Lines
 from gateway.hooks.loader import HookModule
 from tests.canaries import OWN_KEY
 from tests.hooks.conftest import HookLog
@@ -343,7 +345,7 @@ def test_what_goes_wrong_again_and_again_does_not_flood_the_log(hook_log: HookLo
     world = with_request(hook)
     for _ in range(4):
         world.client().send(CHAT_WHOLE)
-    world.clock.advance(LOG_INTERVAL)
+    world.clock.advance(INTERVAL)
     world.client().send(CHAT_WHOLE)
     assert world.hooks.failures["request"] == 5
     assert hook_log.lines == [
@@ -351,6 +353,81 @@ def test_what_goes_wrong_again_and_again_does_not_flood_the_log(hook_log: HookLo
         "the hook request raised an exception (3 times more before)",
     ]
     assert hook_log.take_raised(Boom) == 2
+
+
+def test_one_mistake_hides_no_other(hook_log: HookLog) -> None:
+    """D11: not even one after another within a moment; each kind counts its own."""
+    mistakes: list[Callable[[RequestHead], object]] = [
+        lambda head: 1 / 0,
+        lambda head: head.tag("", ""),
+        lambda head: 17,
+        lambda head: "no",
+        lambda head: Deferred(),
+    ]
+    world = World(hooks=HookModule(request=lambda head: mistakes[0](head)))
+
+    def again(*more: int) -> None:
+        for index in more:
+            mistakes[0] = kinds[index]
+            world.client().send(CHAT_WHOLE)
+
+    kinds = list(mistakes)
+    again(0, 1, 2, 3, 4)
+    world.clock.advance(REQUEST_LIMIT)
+    told = [
+        "the hook request raised an exception",
+        "the hook request raised an exception",
+        "the hook request returned something of the type int, which means nothing; it returns "
+        "None or a Deferred of None",
+        "the hook request returned something of the type str, which means nothing; it returns "
+        "None or a Deferred of None",
+        f"the hook request did not end within {REQUEST_LIMIT:g} s, the request went on without it",
+    ]
+    assert hook_log.lines == told
+    again(0, 0, 2)
+    world.clock.advance(INTERVAL)
+    again(0, 2, 1)
+    assert hook_log.lines[len(told) :] == [
+        f"{told[0]} (2 times more before)",
+        f"{told[2]} (once more before)",
+        told[1],
+    ]
+    assert hook_log.take_raised(ZeroDivisionError, NotAllowed) == 4
+
+
+def test_what_was_left_out_is_told_at_the_end(hook_log: HookLog) -> None:
+    """D11: with the row of the last one, and without what has been told before."""
+
+    ids: list[str] = []
+
+    def hook(head: RequestHead) -> None:
+        ids.append(head.id)
+        raise Boom
+
+    world = with_request(hook)
+    for _ in range(3):
+        world.client().send(CHAT_WHOLE)
+    assert Deferred.fromCoroutine(world.hooks.stop()).called
+    assert hook_log.lines == [
+        "the hook request raised an exception",
+        "the hook request raised an exception (2 times more)",
+    ]
+    assert hook_log.ids == [ids[0], ids[2]]
+    assert Deferred.fromCoroutine(world.hooks.stop()).called
+    assert len(hook_log.lines) == 2
+    assert hook_log.take_raised(Boom) == 1
+
+
+def test_kinds_that_never_end_take_no_memory_that_never_ends(hook_log: HookLog) -> None:
+    """D11: types can be made as they are raised."""
+
+    told = Lines(Clock())
+    for number in range(MOST_KINDS + 5):
+        told.tell("request", f"raised Boom{number}", "raised an exception", "id-1")
+    told.finish()
+    *each, last = hook_log.lines
+    assert each == ["the hook request raised an exception"] * (MOST_KINDS + 1)
+    assert last == "the hook request raised an exception (4 times more)"
 
 
 @pytest.mark.parametrize("nonsense", [0, False, "no", b"", object(), [], (403, "no")])

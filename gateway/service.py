@@ -36,13 +36,13 @@ from . import journal, signals
 from .admin.errors import AdminError
 from .admin.fleet import LocalFleet
 from .assembly import Assembly, assemble
-from .config import Config, with_demo
+from .config import Config, ConfigError, with_demo
 from .config.advice import advice
 from .descriptors import Descriptors, raise_limit
 from .draining import Drain
 from .front.site import GatewaySite
 from .hooks.calls import Hooks
-from .hooks.loader import HookError, load
+from .hooks.loader import hooks_of
 from .listening import Listener, ListenError, adopt, open_listener
 from .manager import LOOK, Manager
 from .notify import Notifier, watchdog_interval
@@ -128,8 +128,8 @@ class GatewayService(Service):
             self._start()
         except (StateError, CertificateFileError, ListenError, AdminError) as error:
             raise StartError(str(error)) from error
-        except HookError as error:
-            raise StartError(f"[hooks] module: {error}") from error
+        except ConfigError as error:  # of the hook module
+            raise StartError("; ".join(map(str, error.problems))) from error
         if not self._alone:
             for port in self._ports:
                 port.stopReading()  # type: ignore[attr-defined]
@@ -147,7 +147,8 @@ class GatewayService(Service):
 
     def _start(self) -> None:
         config = self._config
-        hooks = None if config.hooks is None else Hooks(load(config.hooks), self._reactor)
+        module = hooks_of(config)
+        hooks = None if module is None else Hooks(module, self._reactor)
         descriptors = self.descriptors = Descriptors(raise_limit())
         if config.gateway.demo:
             from .demo import demo_site  # many modules, which few need

@@ -13,7 +13,7 @@ from twisted.python import usage
 from . import __version__, log_destination
 from .config import Config, ConfigError, builtin, parse, read_file
 from .config.advice import advice
-from .hooks.loader import problem_of
+from .hooks.loader import hooks_of
 
 
 class Options(usage.Options):
@@ -59,8 +59,10 @@ class Options(usage.Options):
             print(error, file=sys.stderr)
             sys.exit(1)
         if self["check"]:
-            if (problem := problem_of(self.config)) is not None:
-                print(problem, file=sys.stderr)
+            try:
+                hooks_of(self.config)
+            except ConfigError as error:
+                print(error, file=sys.stderr)
                 sys.exit(1)
             for sentence in advice(self.config):
                 print(f"{self.config.source}: {sentence}")

@@ -91,6 +91,7 @@ def build(
         routes=tuple(routes),
         defaults=MappingProxyType(dict(defaults.explicit)),
         hooks=hooks["module"],
+        hooks_line=hooks.lines.get("module", 1),
     )
 
 

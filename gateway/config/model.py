@@ -247,3 +247,4 @@ class Config:
     #: What ``[defaults]`` says, by the names of `Route`'s fields; what it leaves out is not there.
     defaults: Mapping[str, Any] = field(default_factory=dict)
     hooks: Path | None = None  #: the operator's own module
+    hooks_line: int = 1  #: the line of `source` that names it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..config import ConfigError
-from ..hooks.loader import problem_of
+from ..hooks.loader import hooks_of
 from .arguments import Commands, config_of
 from .place import place_of
 
@@ -27,11 +27,9 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.config = arguments.file or arguments.config
     try:
         config = config_of(arguments, secrets=True)
+        hooks_of(config)
     except ConfigError as error:
         print(error)  # what was asked for, so not on standard error
-        return 1
-    if (problem := problem_of(config)) is not None:
-        print(problem)
         return 1
     print(
         f"{config.source}: ok (upstreams: {', '.join(config.upstreams) or 'none'}; "

@@ -21,6 +21,8 @@ from zope.interface.interface import InterfaceClass
 from zope.interface.verify import verifyObject
 
 from ..config.model import Config
+from ..config.problem import ConfigError, Problem
+from .bindings import Bindings
 from .heads import RequestHead, ResponseHead
 from .interface import IGatewayHooks, Row
 
@@ -33,7 +35,11 @@ WAITED_FOR: Final = frozenset({"request", "settled"})
 
 
 class HookError(Exception):
-    """A hook module cannot be used; the text begins with its file and line."""
+    """A hook module cannot be used; each of `problems` begins with its file and line."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,39 +51,53 @@ class HookModule:
     event: Callable[[bytes], object] | None = None
     settled: Callable[[Row], object] | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Which there are."""
+        return tuple(name for name in NAMES if getattr(self, name) is not None)
+
 
 def load(path: Path) -> HookModule:
-    """Execute the file and take its hooks.  Raises `HookError`."""
-    module = _executed(path)
+    """Execute the file and take its hooks.  Raises `HookError` with all that is wrong."""
+    source = _read(path)
+    module = _executed(path, source)
+    bindings = Bindings(source)
     found: dict[str, Any] = {name: vars(module)[name] for name in NAMES if name in vars(module)}
-    for name, hook in found.items():
-        _check(path, module, name, hook)
+    wrong = {name: _wrong(module, name, hook, bindings) for name, hook in found.items()}
     for called, value in vars(module).items():
         if isinstance(value, FunctionType) and value.__module__ == MODULE_NAME:
-            _check_name(path, called, value)
-    if not found:
-        raise HookError(f"{path}:1: there is no hook in it, write a function {_listed()}")
+            wrong[called] = wrong.get(called) or _misnamed(called)
+    problems = sorted((bindings.line(name), what) for name, what in wrong.items() if what)
+    if not found and not problems:
+        problems.append((1, f"there is no hook in it, write a function {_listed()}"))
+    if problems:
+        raise HookError(*(f"{path}:{line}: {what}" for line, what in problems))
     return HookModule(**found)
 
 
-def problem_of(config: Config) -> str | None:
-    """What is wrong with the hook module of a configuration, for people; None if it can be used."""
+def hooks_of(config: Config) -> HookModule | None:
+    """The hooks that a configuration names.  Raises `ConfigError` with all that is wrong."""
     if config.hooks is None:
         return None
     try:
-        load(config.hooks)
+        return load(config.hooks)
     except HookError as error:
-        return f"{config.source}: [hooks] module: {error}"
-    return None
+        raise ConfigError(
+            Problem(config.source, config.hooks_line, "hooks", "module", problem)
+            for problem in error.problems
+        ) from error
 
 
-def _executed(path: Path) -> ModuleType:
-    module = ModuleType(MODULE_NAME)
-    module.__file__ = str(path)
+def _read(path: Path) -> bytes:
     try:
-        source = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise HookError(f"{path}:1: the file cannot be read ({error.strerror})") from None
+
+
+def _executed(path: Path, source: bytes) -> ModuleType:
+    module = ModuleType(MODULE_NAME)
+    module.__file__ = str(path)
     before = sys.modules.get(MODULE_NAME)
     sys.modules[MODULE_NAME] = module  # dataclasses look their module up
     try:
@@ -106,42 +126,47 @@ def _last_line(error: BaseException) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _check(path: Path, module: ModuleType, name: str, hook: Any) -> None:
-    """Whether `hook` can be called as the interface says."""
-    where = f"{path}:{_line(hook)}: {name}"
-    right = f"write def {name}{IGatewayHooks[name].getSignatureString()}"
+def _wrong(module: ModuleType, name: str, hook: Any, bindings: Bindings) -> str | None:
+    """Why `hook` cannot be called as the interface says, and what would be right; None if it can.
+
+    One that is imported and can be is taken to be meant; else its name is a chance.
+    """
+    what = _unfit(module, name, hook)
+    if what is None:
+        return None
+    if name in bindings.imported:
+        origin = bindings.imported[name]
+        return f"{name}{what}; it is imported from {origin}, import it as _{name}"
+    return f"{name}{what}, write def {name}{IGatewayHooks[name].getSignatureString()}"
+
+
+def _unfit(module: ModuleType, name: str, hook: Any) -> str | None:
+    """What `hook` is instead; goes on after its name."""
     if not callable(hook):
-        raise HookError(f"{where} is no function, {right}")
+        return " is no function"
     if inspect.isclass(hook):
-        raise HookError(f"{where} is a class, {right}")
+        return " is a class"
     if name not in WAITED_FOR and inspect.iscoroutinefunction(hook):
-        raise HookError(f"{where} is async, but nothing can wait for it, {right}")
+        return " is async, but nothing can wait for it"
     if inspect.isgeneratorfunction(hook) or inspect.isasyncgenfunction(hook):
-        raise HookError(f"{where} is a generator, which nobody runs, {right}")
+        return " is a generator, which nobody runs"
     # Only the hooks that are there are asked for; zope.interface knows no optional method.
     present = InterfaceClass("IGatewayHooks", (), {name: IGatewayHooks[name]})
     try:
         verifyObject(present, module, tentative=True)
     except Invalid:
-        signature = inspect.signature(hook)
-        raise HookError(f"{where}{signature} takes other arguments, {right}") from None
+        return f"{inspect.signature(hook)} takes other arguments"
+    return None
 
 
-def _check_name(path: Path, name: str, function: FunctionType) -> None:
-    """Whether a function was meant to be a hook and never would be called."""
+def _misnamed(name: str) -> str | None:
+    """What is wrong with a function that was meant to be a hook and never would be called."""
     if name in NAMES or name.startswith("_"):
-        return
+        return None
     meant = get_close_matches(name.lower(), NAMES, n=1, cutoff=0.8)
-    if meant:
-        raise HookError(
-            f"{path}:{_line(function)}: {name} is no hook, did you mean {meant[0]}? "
-            "The name of a function that is none may begin with _"
-        )
-
-
-def _line(hook: Any) -> int:
-    code = getattr(inspect.unwrap(hook) if callable(hook) else hook, "__code__", None)
-    return code.co_firstlineno if code is not None else 1
+    if not meant:
+        return None
+    return f"{name} is no hook, did you mean {meant[0]}? If it is to be none, name it _{name}"
 
 
 def _listed() -> str:

@@ -75,12 +75,28 @@ def test_nothing_is_written_beside_the_file(path: Path) -> None:
         ("def response(a, b): ...", "1: response(a, b) takes other arguments, write"),
         ("def event(*, block): ...", "1: event(*, block) takes other arguments, write"),
         ("settled = 1", "1: settled is no function, write def settled(row)"),
-        ("class request:\n    pass", "1: request is a class, write def request(head)"),
         ("async def event(block): ...", "1: event is async, but nothing can wait for it, write"),
         ("async def response(head): ...", "1: response is async, but nothing can wait"),
         ("def request(head): yield", "1: request is a generator, which nobody runs, write"),
         ("def settled(row): ...\ndef requst(head): ...", "2: requst is no hook, did you mean re"),
-        ("def on_request(head): ...", "1: on_request is no hook, did you mean request? "),
+        (
+            "def on_request(head): ...",
+            "1: on_request is no hook, did you mean request? If it is to be none, name it "
+            "_on_request",
+        ),
+        ("import os\n\nclass request: ...", "3: request is a class, write def request(head)"),
+        (
+            "import os\nfrom json import loads as x, dump as request",
+            "2: request(obj, fp, *, skipkeys=False",
+        ),
+        (
+            "def f(): import request\nfrom urllib import request",
+            "2: request is no function; it is imported from urllib, import it as _request",
+        ),
+        (
+            "import xml.sax as settled\nif True:\n    import event.x\n",
+            "3: ModuleNotFoundError: No module named 'event'",
+        ),
     ],
 )
 def test_a_module_that_would_do_something_else_than_meant_is_told_of(
@@ -88,6 +104,35 @@ def test_a_module_that_would_do_something_else_than_meant_is_told_of(
 ) -> None:
     """D11, O1: with the line, and with what would be right."""
     assert problem(path, source).startswith(told)
+
+
+def test_everything_that_is_wrong_is_told_at_once(path: Path) -> None:
+    """D11, O1: in the order of lines."""
+    path.write_text(
+        "def settled(): ...\n"
+        "from json import dump as request\n"
+        "def on_request(head): ...\n"
+        "def response(head): ...\n"
+        "event = lambda: (settled := 1)\n"
+    )
+    with pytest.raises(HookError) as caught:
+        load(path)
+    told = [problem.removeprefix(f"{path}:").partition("(")[0] for problem in caught.value.problems]
+    assert told == [
+        "1: settled",
+        "2: request",
+        "3: on_request is no hook, did you mean request? If it is to be none, name it _on_request",
+        "5: event",
+    ]
+    assert caught.value.problems[1].endswith("; it is imported from json, import it as _request")
+
+
+def test_a_hook_may_be_imported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D11: from a package of the operator's own."""
+    monkeypatch.syspath_prepend(path.parent)
+    (path.parent / "policy_of_ours.py").write_text("def request(head): ...\n")
+    path.write_text("from policy_of_ours import request\nfrom json import loads as event\n")
+    assert load(path).names == ("request", "event")
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,8 @@ def test_a_module_that_cannot_be_used_keeps_the_gateway_from_starting(
         ended = twistd(tmp_path, "--config", str(config), *command.split()[1:])
     assert ended.code == 1
     [line] = [line for line in ended.output.splitlines() if "NO_SUCH_NAME" in line]
-    assert f"[hooks] module: {tmp_path}/hooks.py:3: KeyError: 'NO_SUCH_NAME'" in line
+    where = f"{config}:6: [hooks] module: {tmp_path}/hooks.py:3"
+    assert f"{where}: KeyError: 'NO_SUCH_NAME'" in line
     assert "Traceback" not in ended.output
     assert not (tmp_path / "state").exists()
 

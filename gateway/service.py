@@ -37,12 +37,12 @@ from .admin.errors import AdminError
 from .admin.fleet import LocalFleet
 from .assembly import Assembly, assemble
 from .config import Config, ConfigError, with_demo
-from .config.advice import advice
+from .config.advice import about_hooks, advice
 from .descriptors import Descriptors, raise_limit
 from .draining import Drain
 from .front.site import GatewaySite
 from .hooks.calls import Hooks
-from .hooks.loader import hooks_of
+from .hooks.loader import described, hooks_of
 from .listening import Listener, ListenError, adopt, open_listener
 from .manager import LOOK, Manager
 from .notify import Notifier, watchdog_interval
@@ -147,8 +147,7 @@ class GatewayService(Service):
 
     def _start(self) -> None:
         config = self._config
-        module = hooks_of(config)
-        hooks = None if module is None else Hooks(module, self._reactor)
+        hooks = self._hooks()
         descriptors = self.descriptors = Descriptors(raise_limit())
         if config.gateway.demo:
             from .demo import demo_site  # many modules, which few need
@@ -190,6 +189,17 @@ class GatewayService(Service):
 
             self._admin = AdminListener(config, self._fleet(), self._reactor)
             self._admin.start()
+
+    def _hooks(self) -> Hooks | None:
+        """What the operator's module has.  Raises `ConfigError`."""
+        module = hooks_of(self._config)
+        if module is None:
+            return None
+        text = described(self._config, module)
+        _log.info("{text}", text=text, kind=journal.Kind.START)
+        for sentence in about_hooks(self._config, module.names):
+            _log.warn("{sentence}", sentence=sentence, kind=journal.Kind.ADVICE)
+        return Hooks(module, self._reactor)
 
     def _fleet(self) -> LocalFleet:
         def stop() -> None:

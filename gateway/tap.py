@@ -12,8 +12,8 @@ from twisted.python import usage
 
 from . import __version__, log_destination
 from .config import Config, ConfigError, builtin, parse, read_file
-from .config.advice import advice
-from .hooks.loader import hooks_of
+from .config.advice import about_hooks, advice
+from .hooks.loader import described, hooks_of
 
 
 class Options(usage.Options):
@@ -59,18 +59,24 @@ class Options(usage.Options):
             print(error, file=sys.stderr)
             sys.exit(1)
         if self["check"]:
-            try:
-                hooks_of(self.config)
-            except ConfigError as error:
-                print(error, file=sys.stderr)
-                sys.exit(1)
-            for sentence in advice(self.config):
-                print(f"{self.config.source}: {sentence}")
-            print(f"{self.config.source}: ok")
-            sys.exit(0)
+            self._check()
         if self.parent is not None:
             self.workers_log = log_destination.of_workers(self.parent)
             self.parent["logger"] = log_destination.choose(self.parent, self.config)
+
+    def _check(self) -> NoReturn:
+        """Say what the hooks are, too: nothing else reads them before a start does."""
+        config = self.config
+        try:
+            hooks = hooks_of(config)
+        except ConfigError as error:
+            print(error, file=sys.stderr)
+            sys.exit(1)
+        told = [] if hooks is None else about_hooks(config, hooks.names)
+        for sentence in [*advice(config), *told]:
+            print(f"{config.source}: {sentence}")
+        print(f"{config.source}: ok{'' if hooks is None else f' ({described(config, hooks)})'}")
+        sys.exit(0)
 
 
 def makeService(options: Options) -> IService:

@@ -85,6 +85,30 @@ def test_check_says_that_a_good_file_is_ok(config: str, capsys: pytest.CaptureFi
     assert out.count("\n") == 1
 
 
+def test_check_says_that_the_simulated_provider_is_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """O1: with the route that it has."""
+    file = tmp_path / "demo.ini"
+    file.write_text(f"[gateway]\ndemo = on\nstate_dir = {tmp_path}\n")
+    assert main(["check", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{file}: ok (upstreams: demo (simulated); routes: 1; ")
+
+
+def test_check_gives_the_advice_that_a_start_gives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """O1: and says ok all the same."""
+    file = tmp_path / "demo.ini"
+    text = "[gateway]\ndemo = on\nstate_dir = {}\n[defaults]\nhook_events = on\n"
+    file.write_text(text.format(tmp_path))
+    assert main(["check", str(file)]) == 0
+    advice, ok = capsys.readouterr().out.splitlines()
+    assert advice.startswith(f"{file}: hook_events is on, but no hook sees events")
+    assert ok.startswith(f"{file}: ok (")
+
+
 def test_check_prints_every_problem_on_a_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .build import build
-from .builtin import TEXT, with_demo
+from .builtin import TEXT, as_served, with_demo
 from .ini import read
 from .model import (
     Client,
@@ -56,6 +56,7 @@ __all__ = [
     "Secret",
     "Upstream",
     "Url",
+    "as_served",
     "builtin",
     "load",
     "parse",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from .builtin import as_served
 from .certificate import dates, identities
 from .endpoint import parse_endpoint
 from .model import Config
@@ -17,10 +18,10 @@ def advice(config: Config, environ: Mapping[str, str] = os.environ) -> list[str]
 
     `environ` says where the listeners' credentials are.
     """
+    routes = as_served(config).routes
     found = [*_outdated(config, environ)]
-    if config.hooks is None and any(route.hook_events for route in config.routes):
+    if config.hooks is None and any(route.hook_events for route in routes):
         found.append("hook_events is on, but no hook sees events; name a file in [hooks] module")
-    routes = config.routes
     if any(r.dedup_tool_results for r in routes) and not any(r.dedup for r in routes):
         found.append("dedup_tool_results does nothing where dedup is off; set dedup as well")
     for route in routes:
@@ -37,6 +38,19 @@ def advice(config: Config, environ: Mapping[str, str] = os.environ) -> list[str]
                 f"leave {base} out of the url"
             )
     return found
+
+
+def about_hooks(config: Config, hooks: Collection[str]) -> list[str]:
+    """The same for the hooks that the module has, by their names: it has to be loaded for that."""
+    shown = any(route.hook_events for route in as_served(config).routes)
+    if shown and "event" not in hooks:
+        return [f"hook_events is on, but no hook sees events; {config.hooks} has no event(block)"]
+    if "event" in hooks and not shown:
+        return [
+            f"{config.hooks} has the hook event, which no route shows anything to; "
+            "set hook_events = on there or in [defaults]"
+        ]
+    return []
 
 
 def _outdated(config: Config, environ: Mapping[str, str]) -> list[str]:

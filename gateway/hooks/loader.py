@@ -88,6 +88,11 @@ def hooks_of(config: Config) -> HookModule | None:
         ) from error
 
 
+def described(config: Config, module: HookModule) -> str:
+    """Which file it is and which hooks are in it, for people."""
+    return f"hooks: {config.hooks} ({', '.join(module.names)})"
+
+
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from gateway.config.advice import advice
+from gateway.config.advice import about_hooks, advice
 
 from .conftest import Read
 
@@ -39,6 +41,29 @@ def test_events_that_no_hook_can_see_are_told(read: Read, switch: str) -> None:
     route = f"[route r]\nupstream = a\npath = /*\nhook_events = {switch}\n"
     sentences = advice(read(f"{UPSTREAM.format('')}{route}"))
     assert [("[hooks] module" in sentence) for sentence in sentences] == [True] * (switch == "on")
+
+
+@pytest.mark.parametrize("served", [f"{UPSTREAM.format('')}", "[gateway]\ndemo = on\n"])
+@pytest.mark.parametrize(
+    ("switch", "hooks", "told"),
+    [
+        ("on", ["event"], []),
+        ("off", ["request"], []),
+        ("on", ["request"], ["hook_events is on, but no hook sees events; HOOKS has no event"]),
+        ("off", ["event"], ["HOOKS has the hook event, which no route shows anything to; set"]),
+    ],
+)
+def test_a_switch_and_a_hook_that_go_together_are_told_if_one_is_missing(
+    read: Read, tmp_path: Path, served: str, switch: str, hooks: list[str], told: list[str]
+) -> None:
+    """O1, D11: the simulated provider's route counts, too."""
+    module = tmp_path / "hooks.py"
+    module.touch()
+    text = f"{served}[defaults]\nhook_events = {switch}\n[hooks]\nmodule = {module}\n"
+    found = about_hooks(read(text), hooks)
+    assert len(found) == len(told)
+    for sentence, beginning in zip(found, told, strict=True):
+        assert sentence.startswith(beginning.replace("HOOKS", str(module)))
 
 
 @pytest.mark.parametrize(("dedup", "told"), [("off", True), ("1s", False)])

@@ -295,4 +295,24 @@ def test_the_checks_say_ok_of_a_module_that_can_be_used(tmp_path: Path) -> None:
         gatewayctl(tmp_path, "check", str(config)),
     ):
         assert ended.code == 0, ended.output
-        assert ": ok" in ended.output
+        assert f"{config}: ok (" in ended.output
+        assert f"hooks: {EXAMPLE} (request, settled))" in ended.output
+
+
+def test_a_hook_that_no_route_shows_anything_to_is_told_of(tmp_path: Path) -> None:
+    """D11, O1: by both checks and at a start, which says as well what was loaded."""
+    module = tmp_path / "hooks.py"
+    module.write_text("def event(block): ...\n")
+    sections = f"[gateway]\ndemo = on\nstate_dir = {tmp_path}/state\n[hooks]\nmodule = {module}\n"
+    config = tmp_path / "gateway.ini"
+    config.write_text(sections)
+    advice = f"{module} has the hook event, which no route shows anything to; set hook_events = on"
+    for ended in (
+        twistd(tmp_path, "--config", str(config), "--check"),
+        gatewayctl(tmp_path, "check", str(config)),
+    ):
+        assert ended.code == 0, ended.output
+        assert f"{config}: {advice}" in ended.output
+    with GatewayProcess(tmp_path, f"[hooks]\nmodule = {module}\n", "demo = on") as gateway:
+        eventually(lambda: advice in gateway.output, "the advice")
+    assert f"hooks: {module} (event)" in gateway.output

@@ -72,12 +72,19 @@ def observer() -> ILogObserver:
     return _make()
 
 
-def of_process(config: Config, labels: Mapping[str, str | int]) -> ILogObserver:
-    """The log observer of a worker, which writes to the standard error that it was given.
+def of_process(config: Config, destination: str, labels: Mapping[str, str | int]) -> ILogObserver:
+    """The log observer of a worker, which writes to `destination`, as `of_workers` tells it.
 
-    `labels` say in every record which ``worker`` of which ``generation`` it is from.
+    What goes through a pipe has its priority in front, for the one who reads it.  `labels` say in
+    every record which ``worker`` of which ``generation`` it is from.
     """
-    return _noted(journal.observer(config.gateway.log, labels=labels), Redactor.of(config))
+    made: journal.LossyObserver
+    if destination == "pipe":
+        made = journal.StreamObserver(sys.stderr, priorities=True, labels=labels)
+    else:
+        stream = sys.stdout if destination == "stdout" else sys.stderr
+        made = journal.observer(config.gateway.log, stream, labels=labels)
+    return _noted(made, Redactor.of(config))
 
 
 def dropped() -> int:

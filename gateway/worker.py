@@ -23,19 +23,15 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall
-from twisted.logger import ILogObserver, LogEvent, Logger, globalLogBeginner
+from twisted.logger import Logger, globalLogBeginner
 from twisted.protocols.amp import AMP, Command
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from . import journal, log_destination
 from .admin.report import KINDS, kill, report
 from .assembly import share
 from .config import ConfigError, parse
-from .config.model import Config
-from .journal.stream import StreamObserver
 from .listening import Listener
-from .redact import Redactor, redacting
 from .service import GatewayService, StartError
 from .supervisor import assignment, commands
 from .supervisor.assignment import Assignment, AssignmentError
@@ -77,7 +73,7 @@ class Worker:
             self._fail(str(error))
             return
         except Exception:
-            _log.failure("cannot start")
+            _log.failure("cannot start", kind=journal.Kind.INTERNAL_ERROR)
             self._fail(f"worker {self._name} cannot start: see the traceback in the log")
             return
         self._beat.clock = self._reactor
@@ -88,7 +84,9 @@ class Worker:
         assigned = Assignment.from_file(assignment.ASSIGNMENT)
         os.close(assignment.ASSIGNMENT)
         config = parse(assigned.source, assigned.text.encode())
-        _begin_log(self._name, self._generation, assigned.log, config)
+        labels: dict[str, str | int] = {"worker": self._name, "generation": self._generation}
+        observer = log_destination.of_process(config, assigned.log, labels)
+        globalLogBeginner.beginLoggingTo([observer])
         listeners = [
             Listener.from_fd(text, fd)
             for fd, text in enumerate(assigned.listen, assignment.LISTENERS)
@@ -161,7 +159,10 @@ class Worker:
     def abandoned(self) -> None:
         """The supervisor is gone."""
         if not self._ending:
-            _log.warn("the supervisor is gone: serving what is held, then ending")
+            _log.warn(
+                "the supervisor is gone: serving what is held, then ending",
+                kind=journal.Kind.DRAIN,
+            )
         self.drain()
 
     # The end.
@@ -182,7 +183,7 @@ class Worker:
         self._reactor.stop()
 
     def _broken(self, failure: Failure) -> None:
-        _log.failure("the end went wrong", failure=failure)
+        _log.failure("the end went wrong", failure=failure, kind=journal.Kind.INTERNAL_ERROR)
         self.status = 1
         self._reactor.stop()
 
@@ -256,35 +257,6 @@ class _Control(AMP):
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
         self.lost = True
         self._worker.abandoned()
-
-
-@implementer(ILogObserver)
-class _Named:
-    """Puts the worker's name in front of what it logs, and with it."""
-
-    def __init__(self, observer: journal.LossyObserver, name: str, generation: int) -> None:
-        self.structured = observer.structured  # as `redacting` asks
-        self._observer = observer
-        self._name = name
-        self._who = {"worker": name, "generation": generation}
-
-    def __call__(self, event: LogEvent) -> None:
-        text = event.get("line", event.get("log_redacted", ""))
-        self._observer({**event, **self._who, "line": f"{self._name} {text}"})
-
-
-def _begin_log(name: str, generation: int, destination: str, config: Config) -> None:
-    """Log to where the supervisor has its log, or to it."""
-    if destination == "pipe":  # and not to the journal, where there is one
-        made: journal.LossyObserver = StreamObserver(sys.stderr, priorities=True)
-    else:
-        made = journal.observer(
-            config.gateway.log, sys.stdout if destination == "stdout" else sys.stderr
-        )
-    observer = redacting(
-        _Named(log_destination.note(made), name, generation), Redactor.of(config)
-    )
-    globalLogBeginner.beginLoggingTo([observer])
 
 
 def main() -> int:

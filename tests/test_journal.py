@@ -147,9 +147,9 @@ def test_json_is_written_where_it_is_asked_for() -> None:
 
 def test_a_worker_is_in_front_of_each_of_its_lines() -> None:
     stream = io.StringIO()
-    write = StreamObserver(stream, priorities=True, labels={"worker": "2", "generation": 3})
+    write = StreamObserver(stream, priorities=True, labels={"worker": "g3w1", "generation": 3})
     Logger(namespace="gateway", observer=write).info("hello")
-    assert stream.getvalue() == "<6>worker=2 generation=3 hello\n"
+    assert stream.getvalue() == "<6>g3w1 hello\n"
 
 
 def test_a_stream_that_is_gone_is_no_error() -> None:

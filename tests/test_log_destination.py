@@ -87,11 +87,22 @@ def test_a_worker_writes_to_its_standard_error_and_says_who_it_is(
 ) -> None:
     """H8: and its log holds no key either."""
     config = configured(tmp_path, monkeypatch, "log = json")
-    log(log_destination.of_process(config, {"worker": "1", "generation": 2}))
+    log(log_destination.of_process(config, "stderr", {"worker": "g2w1", "generation": 2}))
     for line in capfd.readouterr().err.splitlines():
         told = json.loads(line)
-        assert (told["worker"], told["generation"]) == ("1", 2)
+        assert (told["worker"], told["generation"]) == ("g2w1", 2)
         assert "[redacted]" in told["message"]
+
+
+def test_a_worker_whose_lines_go_through_its_supervisor_says_how_serious_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """O6: whatever the format, also where there is a journal: the supervisor's log is elsewhere."""
+    monkeypatch.setattr("gateway.journal._is_socket", lambda path: True)
+    config = configured(tmp_path, monkeypatch, "log = systemd")
+    log(log_destination.of_process(config, "pipe", {"worker": "g2w1", "generation": 2}))
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0].startswith("<6>g2w1 the key is [redacted]")
 
 
 def test_a_daemon_without_a_file_writes_where_twistd_does(

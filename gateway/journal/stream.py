@@ -21,7 +21,7 @@ class StreamObserver(LossyObserver):
     """Writes log records to a stream that is captured when the observer is made.
 
     Captured, because Twisted replaces ``sys.stderr`` by a stream that logs: it would feed itself.
-    `labels` stand in front of every record.
+    The name of a worker in `labels` stands in front of its records.
     """
 
     def __init__(
@@ -30,14 +30,12 @@ class StreamObserver(LossyObserver):
         super().__init__()
         self._sink = sink_for(stream)
         self._priorities = priorities
-        self._labels = "".join(f"{name}={value} " for name, value in (labels or {}).items())
+        self._name = f"{labels['worker']} " if labels else ""
         self._second = -1
         self._stamp = ""
 
     def _write(self, event: LogEvent) -> bool:
-        text = text_of(event)
-        if self._labels:
-            text = self._labels + text
+        text = self._name + text_of(event)
         if self._priorities:
             prefix = f"<{priority(event)}>"
             text = "".join([f"{prefix}{line}\n" for line in text.splitlines()])

@@ -1,10 +1,15 @@
+<<<<<<< HEAD
 """What a gateway of several processes logs, as programs read it."""
+=======
+"""What a gateway with workers logs: as one process would, and who of them told it."""
+>>>>>>> ed73c3f (Let workers log what one process would, and tell kinds of the supervisor's records)
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+<<<<<<< HEAD
 from collections.abc import Callable
 from typing import Any
 
@@ -46,3 +51,49 @@ def test_records_of_supervisor_and_workers_are_found_by_their_kinds(
     assert (request["generation"], request["outcome"]) == (1, "finished")
     [died] = [record for record in records if record.get("kind") == "worker_died"]
     assert (died["worker"], died["generation"]) == ("g1w1", 1)
+=======
+from pathlib import Path
+from typing import Any
+
+from tests.process.gateway_process import Ended
+from tests.process.raw_client import PATHS, ask, prompt
+from tests.process.workers_gateway import WorkersGateway
+
+
+def records(ended: Ended) -> list[dict[str, Any]]:
+    """Everything that was logged."""
+    return [json.loads(line) for line in ended.output.splitlines()]
+
+
+def test_the_record_of_a_workers_request_has_its_row_and_says_which_worker(tmp_path: Path) -> None:
+    """O6: in JSON here; the journal gets the same fields."""
+    options = "demo = on\nworkers = 1\nlog = json"
+    gateway = WorkersGateway(tmp_path, options=options)
+    with gateway:
+        body = prompt(stream=False, model="demo-error-500")
+        ask(gateway.port, f"/demo{PATHS['openai_chat']}", body)
+        (row,) = gateway.new_rows()
+        told = [each for each in records(gateway.stop()) if each.get("kind") == "request"]
+    (one,) = told
+    assert (one["id"], one["model_requested"]) == (row["id"], "demo-error-500")
+    assert (one["worker"], one["generation"]) == ("g1w0", 1)
+
+
+def test_records_of_the_supervisor_are_found_by_their_kinds(tmp_path: Path) -> None:
+    """O6: what `docs/operations.rst` says to look for is there with workers, too."""
+    options = "demo = on\nworkers = 1\nlog = json"
+    gateway = WorkersGateway(tmp_path, options=options)
+    with gateway:
+        os.kill(gateway.worker("g1w0"), signal.SIGKILL)
+        gateway.wait_for_log('"kind":"worker_started"', 2)
+        gateway.reload(2)
+        gateway.edit("demo = on", "demo = perhaps").hang_up()
+        gateway.wait_for_log("generation 2 goes on")
+        told = records(gateway.stop())
+    kinds = {each.get("kind") for each in told}
+    assert kinds >= {
+        "start", "ready", "worker_started", "worker_died", "reload", "bad_configuration", "stop",
+    }  # fmt: skip
+    [died] = [each for each in told if each.get("kind") == "worker_died"]
+    assert (died["worker"], died["generation"]) == ("g1w0", 1)
+>>>>>>> ed73c3f (Let workers log what one process would, and tell kinds of the supervisor's records)

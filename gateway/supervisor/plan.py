@@ -2,21 +2,28 @@
 
 ``python -m gateway.supervisor.plan FILE NAME`` judges a file by the installed code, which after an
 upgrade is not the code that the supervisor runs, and writes JSON: a `Plan`, or every problem.
-Secrets are looked for, as the workers will need them, and left out.
+Secrets are looked for, as the workers will need them, and left out.  An operator's hook module is
+loaded, so that one that cannot be is found before any worker is started.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 from ..config import Config, ConfigError, parse, read_file
 from ..config.advice import advice
+from ..hooks.loader import problem_of
 
 #: Of what is written here, and of what a worker is told (`gateway.supervisor.assignment`).
 VERSION: Final = 1
+#: Seconds after which the process that judges ends by itself: a file or a module may have it wait
+#: for ever, and the supervisor, which waits less, may be gone.
+LIFETIME: Final = 90
 
 
 class PlanError(Exception):
@@ -96,7 +103,12 @@ def main(arguments: list[str]) -> int:
     path, source = arguments
     try:
         data = read_file(path)
-        plan = Plan.of(parse(source, data), data.decode("utf-8"))
+        config = parse(source, data)
+        with redirect_stdout(sys.stderr):  # what the module prints is no part of the answer
+            problem = problem_of(config)
+        if problem is not None:
+            raise PlanError(problem)
+        plan = Plan.of(config, data.decode("utf-8"))
         if plan.workers == 0:
             raise PlanError(
                 f"{source}: workers = 0 would mean one process instead of several, "
@@ -109,5 +121,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def run(arguments: list[str]) -> int:
+    """`main`, in a process of its own."""
+    signal.alarm(LIFETIME)
+    return main(arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:]))

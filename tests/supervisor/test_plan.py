@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -73,6 +76,30 @@ def test_a_file_without_workers_is_no_plan(file: Path, capsys: pytest.CaptureFix
     assert plans.main([str(file), "gateway.ini"]) == 1
     with pytest.raises(PlanError, match="workers = 0 would mean one process"):
         Plan.from_json(capsys.readouterr().out)
+
+
+def test_a_hook_module_that_cannot_be_loaded_is_a_problem_of_the_file(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """O1: before a worker is started with it; what it prints does no harm."""
+    hooks = file.with_name("hooks.py")
+    file.write_text(f"{file.read_text()}\n[hooks]\nmodule = {hooks}\n")
+    hooks.write_text('print("hello")\nraise RuntimeError("boom")\n')
+    assert plans.main([str(file), "gateway.ini"]) == 1
+    with pytest.raises(PlanError, match=r"hooks\.py:2: RuntimeError: boom"):
+        Plan.from_json(capsys.readouterr().out)
+    hooks.write_text('print("hello")\ndef settled(row): pass\n')
+    assert plans.main([str(file), "gateway.ini"]) == 0
+    assert Plan.from_json(capsys.readouterr().out).source == "gateway.ini"
+
+
+def test_a_check_that_never_ends_is_over_when_its_supervisor_is_gone(tmp_path: Path) -> None:
+    """O1: one that reads a pipe which nobody writes to, here."""
+    pipe = tmp_path / "gateway.ini"
+    os.mkfifo(pipe)
+    lines = "from gateway.supervisor import plan; plan.LIFETIME = 1; plan.run([{0!r}, {0!r}])"
+    ended = subprocess.run([sys.executable, "-c", lines.format(str(pipe))], timeout=60)
+    assert ended.returncode == -signal.SIGALRM
 
 
 @pytest.mark.parametrize(

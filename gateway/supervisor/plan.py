@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 from ..config import Config, ConfigError, parse, read_file
 from ..config.advice import advice
-from ..hooks.loader import problem_of
+from ..hooks.loader import hooks_of
 
 #: Of what is written here, and of what a worker is told (`gateway.supervisor.assignment`).
 VERSION: Final = 1
@@ -105,9 +105,7 @@ def main(arguments: list[str]) -> int:
         data = read_file(path)
         config = parse(source, data)
         with redirect_stdout(sys.stderr):  # what the module prints is no part of the answer
-            problem = problem_of(config)
-        if problem is not None:
-            raise PlanError(problem)
+            hooks_of(config)
         plan = Plan.of(config, data.decode("utf-8"))
         if plan.workers == 0:
             raise PlanError(

@@ -35,8 +35,8 @@ def test_what_hooks_do_wrong_is_told_by_hook() -> None:
     """One that returns what it may not, and one that blocks."""
     moments = iter((0.0, 0.0, 1.0, 1.0 + SLOW))
     hooks = Hooks(HookModule(event=lambda _: 5), Clock(), lambda: next(moments))
-    hooks.watch(b"")
-    hooks.call("settled", lambda _: None, b"")
+    hooks.watch("id", b"")
+    hooks.call("settled", lambda _: None, b"", "id")
     found = told("_hooks", hooks)
     failures = {name: found["gateway_hook_failures", name] for name in NAMES}
     assert failures == {"request": 0, "response": 0, "event": 1, "settled": 0}

@@ -8,9 +8,9 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from twisted.logger import ILogObserver, globalLogBeginner, globalLogPublisher
+from twisted.logger import ILogObserver, globalLogPublisher
 
-from gateway import journal, worker
+from gateway import journal, log_destination
 from gateway.config import parse
 from gateway.journal import Kind, log_record
 from tests.journal.fakes import FINISHED, Journal
@@ -22,13 +22,12 @@ def observer_of(
     monkeypatch: pytest.MonkeyPatch, log: str, destination: str, path: Path
 ) -> ILogObserver:
     """What a worker would log to; `path` is where the journal would listen."""
-    made: list[ILogObserver] = []
-    monkeypatch.setattr(globalLogBeginner, "beginLoggingTo", made.extend)
-    monkeypatch.setitem(journal.observer.__kwdefaults__, "journal", str(path))
+    defaults = journal.observer.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "journal", str(path))
     config = parse("gateway.ini", CONFIG.format(log).encode())
-    worker._begin_log("g3w1", 3, destination, config)
-    [observer] = made
-    return observer
+    labels: dict[str, str | int] = {"worker": "g3w1", "generation": 3}
+    return log_destination.of_process(config, destination, labels)
 
 
 def settle(observer: ILogObserver) -> None:
@@ -62,7 +61,7 @@ def test_the_journal_knows_a_workers_requests_by_all_columns(
     settle(observer_of(monkeypatch, "systemd", "stderr", tmp_path / "socket"))
     (found,) = systemd.entries()
     systemd.close()
-    assert found["MESSAGE"].startswith("g3w1 finished 200 ")
+    assert found["MESSAGE"].startswith("finished 200 ")
     assert (found["GATEWAY_WORKER"], found["GATEWAY_GENERATION"]) == ("g3w1", "3")
     assert (found["GATEWAY_ID"], found["GATEWAY_OUTCOME"]) == ("id-1", "finished")
     assert found["MESSAGE_ID"] == Kind.REQUEST.value
@@ -74,6 +73,6 @@ def test_a_workers_json_has_all_columns(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(sys, "stdout", stdout)
     settle(observer_of(monkeypatch, "json", "stdout", tmp_path / "socket"))
     told = json.loads(stdout.getvalue())
-    assert told["message"].startswith("g3w1 finished 200 ")
+    assert told["message"].startswith("finished 200 ")
     assert (told["worker"], told["generation"]) == ("g3w1", 3)
     assert (told["id"], told["kind"]) == ("id-1", "request")

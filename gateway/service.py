@@ -45,6 +45,7 @@ from .hooks.calls import Hooks
 from .hooks.loader import described, hooks_of
 from .listening import Listener, ListenError, adopt, open_listener
 from .manager import LOOK, Manager
+from .net.port import StreamPort
 from .notify import Notifier, watchdog_interval
 from .state import State, StateError, open_state
 from .upstream.endpoint import CertificateFileError
@@ -85,7 +86,7 @@ class GatewayService(Service):
         self._alone = listeners is None
         self._ships = ships
         self._listeners = list(listeners or ())
-        self._ports: list[IListeningPort] = []
+        self._ports: list[StreamPort] = []
         self._demo_port: IListeningPort | None = None
         self._sites: list[GatewaySite] = []
         self._drain = Drain(self._sites, reactor)
@@ -132,12 +133,12 @@ class GatewayService(Service):
             raise StartError("; ".join(map(str, error.problems))) from error
         if not self._alone:
             for port in self._ports:
-                port.stopReading()  # type: ignore[attr-defined]
+                port.pauseProducing()
 
     def accept(self) -> None:
         """Accept connections on listeners that were given."""
         for port in self._ports:
-            port.startReading()  # type: ignore[attr-defined]
+            port.resumeProducing()
 
     def _give_up(self, why: str) -> NoReturn:
         for listener in self._listeners:
@@ -179,7 +180,7 @@ class GatewayService(Service):
         descriptors.watch(
             assembly.sites,
             assembly.pools.values(),
-            self._ports,  # type: ignore[arg-type]
+            self._ports,
             assembly.door.admitted,
             assembly.services.reading_on,
         )

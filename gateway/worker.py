@@ -32,6 +32,7 @@ from .admin.report import KINDS, kill, report
 from .assembly import share
 from .config import ConfigError, parse
 from .listening import Listener
+from .net.reactor import install
 from .service import GatewayService, StartError
 from .supervisor import assignment, commands
 from .supervisor.assignment import Assignment, AssignmentError
@@ -267,6 +268,7 @@ def main() -> int:
     os.set_inheritable(assignment.CONTROL, False)
     os.set_inheritable(assignment.STACKS, False)
     faulthandler.register(signal.SIGUSR1, file=assignment.STACKS, all_threads=True)
+    install()
     from twisted.internet import reactor
 
     # Twisted's reactors tell the time of day; a step of it would fire or stall every timer.

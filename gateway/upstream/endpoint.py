@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
+from typing import Any
 
 from OpenSSL import crypto
 from twisted.internet.endpoints import (
@@ -12,7 +13,7 @@ from twisted.internet.endpoints import (
     TCP6ClientEndpoint,
     wrapClientTLS,
 )
-from twisted.internet.interfaces import IReactorCore, IStreamClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 
 from ..config.model import Upstream
@@ -25,7 +26,7 @@ class CertificateFileError(ValueError):
     """The file named by ``ca`` holds no certificate that can be read."""
 
 
-def endpoint_for(upstream: Upstream, reactor: IReactorCore) -> IStreamClientEndpoint:
+def endpoint_for(upstream: Upstream, reactor: Any) -> IStreamClientEndpoint:
     """The endpoint of `upstream`.
 
     The server's certificate is verified by service-identity for the host in the URL, against the

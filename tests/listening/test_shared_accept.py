@@ -38,12 +38,12 @@ def test_a_port_takes_one_connection_at_a_time(tmp_path: Path, kind: str) -> Non
         for factory in factories:
             port = adopt(reactor, listener, factory)
             ends.callback(port.stopListening)
-            port.stopReading()  # type: ignore[attr-defined]
+            port.pauseProducing()
             ports.append(port)
         for _ in range(4):
             client = socket.socket(listener.family)
             ends.callback(client.close)
             client.connect(listener.socket.getsockname())
         for port in (*ports, *ports):
-            port.doRead()  # type: ignore[attr-defined]
+            port.doRead()
         assert [factory.count for factory in factories] == [2, 2]

@@ -101,8 +101,8 @@ def test_what_is_written_is_with_the_peer_before_the_reactor_turns(line: Line) -
 
 
 @given(
-    pieces=st.lists(st.binary(max_size=200_000), max_size=12),
-    reads=st.lists(st.integers(1, 100_000), max_size=12),
+    pieces=st.lists(st.binary(max_size=30_000), max_size=8),
+    reads=st.lists(st.integers(1, 30_000), max_size=8),
 )
 def test_bytes_arrive_whole_and_in_order_however_the_peer_reads(
     pieces: list[bytes], reads: list[int]

@@ -5,6 +5,10 @@ for plugins in every ``twisted/plugins`` folder on the path.  The service itself
 when it is asked for.
 """
 
+from twisted.application.reactors import Reactor
 from twisted.application.service import ServiceMaker
 
 gateway = ServiceMaker("txgateway", "gateway.tap", "a streaming gateway for LLM traffic", "gateway")
+reactor = Reactor(
+    "gateway", "gateway.net.reactor", "epoll with a short way for what can be read, as workers have"
+)

@@ -1,0 +1,54 @@
+"""Twisted's epoll reactor with a short way for what happens nearly always: a socket can be read.
+
+The stock loop calls every descriptor within a logging context of its own and looks at it once more
+before and after; that is a quarter of what relaying an event costs.  Here a descriptor that epoll
+reports as readable, and as nothing else, is read at once, with the same handling of errors;
+everything else takes the stock way.
+
+Optional: the gateway runs on every reactor that watches descriptors.  Workers install it; so does
+``twistd --reactor gateway``.
+"""
+
+from __future__ import annotations
+
+from select import EPOLLIN
+from typing import Any
+
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.main import installReactor
+from twisted.logger import Logger
+
+_log = Logger(namespace="gateway.net")
+
+
+class GatewayReactor(EPollReactor):
+    """See the module's text."""
+
+    def doPoll(self, timeout: float | None) -> None:
+        """Wait for events, at most `timeout` seconds or, without, for ever; and deal with them."""
+        selectables: dict[int, Any] = self._selectables
+        try:
+            events = self._poller.poll(-1 if timeout is None else timeout, len(selectables))
+        except InterruptedError:
+            return
+        for fd, event in events:
+            selectable = selectables.get(fd)
+            if selectable is None:
+                continue  # an event before this one was its end
+            if event != EPOLLIN:
+                self._doReadOrWrite(selectable, fd, event)  # type: ignore[no-untyped-call]
+                continue
+            try:
+                why = selectable.doRead()
+            except Exception as error:
+                _log.failure("{selectable} could not be read", selectable=selectable)
+                why = error
+            if why is not None:
+                self._disconnectSelectable(selectable, why, True)  # type: ignore[no-untyped-call]
+
+    doIteration = doPoll
+
+
+def install() -> None:
+    """Make it the process's reactor; before anything imports ``twisted.internet.reactor``."""
+    installReactor(GatewayReactor())  # type: ignore[no-untyped-call]

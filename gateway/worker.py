@@ -105,7 +105,7 @@ class Worker:
     def _fail(self, sentence: str) -> None:
         self.status = 1
         self._ending = True
-        told = self._say(commands.Failed, sentence=sentence)
+        told = self._say(commands.Failed, sentence=sentence[: commands.SENTENCE])
         told.addBoth(lambda _: self._reactor.stop())
 
     # What the supervisor says.

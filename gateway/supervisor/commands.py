@@ -17,6 +17,8 @@ from twisted.protocols.amp import Boolean, Command, Integer, String, Unicode
 
 #: Bytes of a page.
 PAGE: Final = 60_000
+#: Characters of a sentence, of up to four bytes each.
+SENTENCE: Final = 15_000
 
 
 class UnknownReport(Exception):

@@ -33,6 +33,8 @@ _log = Logger(namespace="gateway.admin")
 
 #: Connections at a time: descriptors for them are set aside (`gateway.descriptors.RESERVE`).
 CONNECTIONS: Final = 32
+#: Those that were closed for others, and whose clients have not noticed yet.
+_CLOSING: Final = 8
 
 _JSON: Final = b"application/json"
 _TEXT: Final = b"text/plain; charset=utf-8"
@@ -40,11 +42,16 @@ _KILL: Final = re.compile(rb"/api/v1/streams/([0-9a-f-]{1,64})/kill")
 
 
 class AdminSite(GatewaySite):
-    """A `GatewaySite` that takes only so many connections."""
+    """A `GatewaySite` that takes only so many connections; one that only waits makes room."""
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:  # type: ignore[override]
         """A channel for one connection, or None, which closes it, if there are too many."""
-        return None if len(self.open_channels) >= CONNECTIONS else super().buildProtocol(addr)
+        number = len(self.open_channels)
+        if number >= CONNECTIONS:
+            if not self.kept_alive or number >= CONNECTIONS + _CLOSING:
+                return None
+            self.close_kept_alive()
+        return super().buildProtocol(addr)
 
 
 @dataclass(frozen=True, slots=True)

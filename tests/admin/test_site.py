@@ -177,6 +177,22 @@ def test_there_are_only_so_many_connections(asked: Asked) -> None:
         wire.lose()
 
 
+def test_whoever_comes_has_room_as_long_as_a_connection_only_waits(asked: Asked) -> None:
+    """O2, O8: those who ask what needs no token cannot keep operators out by staying."""
+    wires = []
+    for _ in range(CONNECTIONS):
+        wire = Wire(Channel(asked.site), asked.clock)
+        wire.makeConnection()
+        wire.deliver(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wires.append(wire)
+    assert len(asked.site.kept_alive) == CONNECTIONS
+    assert asked.site.buildProtocol(None) is not None
+    asked.clock.advance(0)
+    assert [wire.lost for wire in wires] == [True] + [False] * (CONNECTIONS - 1)
+    for wire in wires[1:]:
+        wire.lose()
+
+
 # Who may ask.
 
 

@@ -40,7 +40,8 @@ def check(
     if (module := hooks["module"]) is not None and (reason := _unreadable(module)):
         what = f"the file cannot be read ({reason}), make it readable or name another"
         hooks.report(report, "module", what)
-    if not upstreams and not gateway["demo"]:
+    asked = "demo" in gateway.lines and "demo" not in gateway.explicit  # in words not understood
+    if not upstreams and not gateway["demo"] and not asked:
         what = "there is nothing to serve, add an [upstream NAME] section or demo = on"
         gateway.report(report, "", what)
     for upstream in upstreams:

@@ -209,6 +209,10 @@ BAD = {
         "[gateway]\nlog = text",
         "1: [gateway]: there is nothing to serve, add an [upstream NAME] section or demo = on",
     ),
+    "nothing to serve, perhaps": (
+        "[gateway]\ndemo = maybe",
+        "2: [gateway] demo: 'maybe' is neither of the two, write on or off",
+    ),
     "relative path": (
         UPSTREAM + "[upstream b]\nurl = http://h\ndialect = openai\nca = ca.pem",
         "8: [upstream b] ca: 'ca.pem' is not an absolute path, write one that begins with /",

@@ -151,6 +151,7 @@ class WorkerProcess(ProcessProtocol):
         self._killed_for = why
         if stacks:
             self._signal(signal.SIGUSR1)
+            self._signal(signal.SIGCONT)  # one that was stopped could not tell
             self._reactor.callLater(_STACK_TIME, self._signal, signal.SIGKILL)
         else:
             self._signal(signal.SIGKILL)

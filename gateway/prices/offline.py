@@ -19,10 +19,31 @@ from typing import Any, Final
 from ..config.model import Upstream
 from ..config.price import AUTO, OFF
 from .charge import Charge
+from .linear import Amounts, Rule, Verdict, linear
 from .rates import Rates
 from .usage_raw import Extras
 
 _MOST_NAMES: Final = 2000
+#: What has a price and is never counted here unless `Extras` tells of it: it costs nothing then.
+_UNCOUNTED: Final = frozenset(
+    {
+        "cache_audio_read_mtok",
+        "cache_image_read_mtok",
+        "input_audio_mtok",
+        "input_image_mtok",
+        "input_video_mtok",
+        "output_audio_mtok",
+        "output_citation_mtok",
+        "output_image_mtok",
+        "output_reasoning_mtok",
+        "output_video_mtok",
+        "storage_searches_kcount",
+        "web_searches_kcount",
+    }
+)
+_COUNTED: Final = frozenset(
+    {"input_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok", "output_mtok"}
+)
 _BATCH: Final[Mapping[str, str]] = {"processing": "batch"}
 
 
@@ -88,17 +109,30 @@ class ListPrices:
             cache_write_1h=write if write_1h is None else write_1h,
         )
 
+    def rule(self, charge: Charge, until: datetime.datetime) -> Rule:
+        """How requests like this one are priced from its moment to `until`, batches aside."""
+        provider = self._providers.get(charge.upstream)
+        if provider is None or not charge.models:
+            return Verdict.UNKNOWN
+        model = charge.models[0]
+        price = self._look_up(provider, model, charge.began, False)
+        last = until - datetime.timedelta.resolution
+        if self._look_up(provider, model, last, False) is not price:
+            return Verdict.ASK
+        return Verdict.UNKNOWN if price is None else _rule(price, self.snapshot)
+
     def _model(self, provider: str, charge: Charge, batched: bool) -> object:
         """The prices of what answered; None if they are not known.
 
         Where the package knows none of batches, it falls back to others, which are twice as high.
         """
-        # Some prices change with the hour of the day, none faster.
-        hour = charge.began.replace(minute=0, second=0, microsecond=0)
-        plain = self._model_price(provider, charge.models[0], hour, False)
+        # Some prices change with the half hour of the day, none faster.
+        began = charge.began
+        half = began.replace(minute=began.minute // 30 * 30, second=0, microsecond=0)
+        plain = self._model_price(provider, charge.models[0], half, False)
         if not batched:
             return plain
-        price = self._model_price(provider, charge.models[0], hour, True)
+        price = self._model_price(provider, charge.models[0], half, True)
         return None if price == plain else price
 
     def _look_up(
@@ -159,6 +193,47 @@ def load(upstreams: Mapping[str, Upstream]) -> ListPrices | None:
     except ImportError:
         return None
     return ListPrices(genai_prices, upstreams)
+
+
+def _rule(price: Any, snapshot: str) -> Rule:
+    """The rule for a model's prices; other units than `_COUNTED` are left to the package."""
+    told = {name: value for name, value in vars(price).items() if value is not None}
+    counted = told.keys() & _COUNTED
+    if not told.keys() <= _COUNTED | _UNCOUNTED:
+        return Verdict.ASK
+    if "input_mtok" not in counted and not counted <= {"output_mtok"}:
+        return Verdict.ASK  # parts of an input that has no price as a whole
+    borders = {tier.start for name in counted for tier in getattr(told[name], "tiers", ())}
+    return linear(snapshot, [_amounts(told, beyond) for beyond in {-1, *borders}])
+
+
+def _amounts(told: Mapping[str, Any], beyond: int) -> Amounts:
+    """The prices of an input of more than `beyond` tokens, up to the next border.
+
+    What has no price of its own is part of what has one; what is part of nothing is free.
+    """
+    plain, read, write, write_1h, output = (
+        _rate(told.get(name), beyond + 1)
+        for name in (
+            "input_mtok",
+            "cache_read_mtok",
+            "cache_write_mtok",
+            "cache_write_1h_mtok",
+            "output_mtok",
+        )
+    )
+    plain = Decimal() if plain is None else plain
+    write = plain if write is None else write
+    output = Decimal() if output is None else output
+    return Amounts(
+        beyond=beyond,
+        input=plain,
+        cache_read=plain if read is None else read,
+        cache_write=write,
+        cache_write_1h=write if write_1h is None else write_1h,
+        output=output,
+        reasoning=output,
+    )
 
 
 def _rate(price: Any, total_input: int) -> Decimal | None:

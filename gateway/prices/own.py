@@ -15,6 +15,7 @@ from decimal import Decimal
 
 from ..config.model import Prices
 from .charge import Charge
+from .linear import Amounts, Rule, linear
 from .rates import Rates
 
 _MILLION = 1_000_000
@@ -80,6 +81,24 @@ class OwnPrices:
             cache_write=write * share,
             cache_write_1h=_or(prices.cache_write_1h, write) * share,
         )
+
+    def rule(self, charge: Charge) -> Rule | None:
+        """How requests like it are priced on its day, batches aside; None if no section holds."""
+        entry = self._find(charge)
+        if entry is None:
+            return None
+        prices = entry.prices
+        write = _or(prices.cache_write, prices.input)
+        amounts = Amounts(
+            beyond=-1,
+            input=prices.input,
+            cache_read=_or(prices.cache_read, prices.input),
+            cache_write=write,
+            cache_write_1h=_or(prices.cache_write_1h, write),
+            output=prices.output,
+            reasoning=_or(prices.reasoning, prices.output),
+        )
+        return linear(entry.snapshot, [amounts])
 
     def _find(self, charge: Charge) -> _Entry | None:
         """The section for the model that answered, or else for the one that was asked for."""

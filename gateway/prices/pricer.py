@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import gc
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,8 +18,10 @@ from ..journal.kinds import Kind
 from ..record import Record
 from . import offline
 from .charge import Charge, charge_of
+from .linear import Rule, Verdict
 from .offline import ListPrices
 from .own import OwnPrices
+from .quick import PERIOD, QuickPrices, key_of, start_of, with_cost
 from .rates import Rates
 from .usage_raw import extras
 
@@ -46,12 +49,12 @@ class Price:
 
 
 class Pricer:
-    """Prices requests.  To be used by one thread at a time; the counters may be read by others."""
+    """Prices requests.  To be used by one thread at a time, but for `quickly` and the counters."""
 
     def __init__(self, own: OwnPrices, listed: ListPrices | None = None) -> None:
-        self.priced = 0  #: records that got a price
-        self.unpriced = 0  #: records that told their usage and whose cost is not known
         self.missing = False  #: list prices were wanted and are not installed
+        self._priced = self._unpriced = 0
+        self._quick = QuickPrices()
         self._own = own
         self._loaded = listed
         self._load: Callable[[], ListPrices | None] | None = None
@@ -66,6 +69,16 @@ class Pricer:
         if wanted and not pricer.missing:
             pricer._load = partial(offline.load, config.upstreams)
         return pricer
+
+    @property
+    def priced(self) -> int:
+        """Records that got a price."""
+        return self._priced + self._quick.priced
+
+    @property
+    def unpriced(self) -> int:
+        """Records that told their usage and whose cost is not known."""
+        return self._unpriced + self._quick.unpriced
 
     @property
     def _listed(self) -> ListPrices | None:
@@ -98,22 +111,51 @@ class Pricer:
         rates = self._own.rates(charge)
         return self._listed.rates(charge) if rates is None and self._listed is not None else rates
 
+    def quickly(self, record: Record) -> Record | None:
+        """As `priced_record`, in some 15 microseconds; None where that has to be asked.
+
+        The record has usage.  May be called while another thread is in any other method.
+        """
+        return self._quick.priced_record(record)
+
     def priced_record(self, record: Record) -> Record:
-        """The record with its cost, or as it is if that is not known."""
+        """The record with its cost, or as it is if that is not known.
+
+        The next one of its model is priced `quickly`, if that can be.
+        """
         charge = charge_of(record)
         if charge is None:
             return record
         price = self.price(charge)
+        if price is None or price.snapshot != REPORTED:
+            self._learn(record, charge)
         if price is None:
-            self.unpriced += 1
+            self._unpriced += 1
             self._name(charge)
             return record
-        self.priced += 1
-        return replace(record, cost_usd=price.cost_usd, price_snapshot=price.snapshot)
+        self._priced += 1
+        return with_cost(record, price.cost_usd, price.snapshot)
+
+    def _learn(self, record: Record, charge: Charge) -> None:
+        """Remember how requests like this one are priced.
+
+        Not of one whose tokens are unknown: it would not be named in the log (see `_name`).
+        """
+        key = key_of(record)
+        if not self._quick.knows(key) and _tokens_known(charge):
+            self._quick.learn(key, self._rule(replace(charge, began=start_of(key))))
+
+    def _rule(self, charge: Charge) -> Rule:
+        own = self._own.rule(charge)
+        if own is not None:
+            return own
+        if self._listed is None:
+            return Verdict.UNKNOWN
+        return self._listed.rule(charge, charge.began + datetime.timedelta(seconds=PERIOD))
 
     def _name(self, charge: Charge) -> None:
         """Say once of each model that it has no price, where prices are expected."""
-        if charge.usage.input_tokens is None or charge.output_tokens is None:
+        if not _tokens_known(charge):
             return  # not the price is missing
         expected = self._listed is not None and charge.upstream in self._listed.providers
         if not expected and not self._own.knows(charge.upstream):
@@ -128,6 +170,10 @@ class Pricer:
                 upstream=what[0],
                 kind=Kind.NO_PRICE,
             )
+
+
+def _tokens_known(charge: Charge) -> bool:
+    return charge.usage.input_tokens is not None and charge.output_tokens is not None
 
 
 def _price(dollars: Decimal, snapshot: str) -> Price:

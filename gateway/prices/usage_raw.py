@@ -14,6 +14,7 @@ true is not taken, as with tokens.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -46,6 +47,14 @@ _MODALITIES: Final = (
 )
 
 
+#: Where none of this is in a text, `extras` finds nothing in it: no name of a cost, no value that
+#: selects another price, no count of its own but 0, and no escape that could hide one of them.
+_HINT: Final = re.compile(
+    r'\\|"cost|"(?:batch|fast|AUDIO|IMAGE)"'
+    r'|"(?:(?:audio|image)_tokens|web_search_requests)"\s*:\s*(?!0\s*[,}]|null)'
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Extras:
     """See the module's text."""
@@ -72,6 +81,11 @@ def extras(usage_raw: str | None) -> Extras:
         units=units,
         context=_context(objects[0]) if len(objects) == 1 else {},
     )
+
+
+def has_extras(usage_raw: str) -> bool:
+    """Whether `extras` may find anything: a tenth of its work, and True rather than wrong."""
+    return _HINT.search(usage_raw) is not None
 
 
 def usage_objects(usage_raw: str | None) -> Iterator[Mapping[str, object]]:

@@ -1,4 +1,4 @@
-"""Records on their way to the ledger get their prices in a thread."""
+"""Records on their way to the ledger get their prices: at once if they can, or in a thread."""
 
 from __future__ import annotations
 
@@ -94,6 +94,27 @@ async def test_where_too_many_wait_records_go_on_without_a_price(
     for chain, _ in waiting:
         await chain
     assert [got[0].cost_usd for _, got in waiting[:2]] == [2.0, 2.0]
+
+
+async def test_the_next_record_of_a_model_is_priced_at_once(
+    link: PriceLink, pricer: SlowPricer
+) -> None:
+    """A12, A15: no thread is asked for what is known, however many wait for it."""
+    pricer.go.set()
+    first, _ = chained(link)
+    first.callback(a_record(usage=WITH_USAGE))
+    await first
+    pricer.go.clear()
+    waiting = [chained(link)[0] for _ in range(2)]
+    for chain in waiting:
+        chain.callback(a_record(usage=WITH_USAGE, model_served="another"))
+    chain, got = chained(link)
+    chain.callback(a_record(usage=WITH_USAGE))
+    assert [(record.cost_usd, link.skipped) for record in got] == [(2.0, 0)]
+    pricer.go.set()
+    for chain in waiting:
+        await chain
+    assert (pricer.priced, pricer.unpriced) == (4, 0)
 
 
 async def test_stopping_waits_for_what_is_being_priced(link: PriceLink, pricer: SlowPricer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -145,7 +146,7 @@ def test_a_price_that_changes_at_the_half_hour_does() -> None:
     pricer, _, _ = package()
     border = datetime.datetime(2025, 8, 1, 16, 30, tzinfo=datetime.UTC).timestamp()
     costs = set()
-    for began in (border - 1, border - 1e-6, border - 1e-7, border, border + 1):
+    for began in (border - 1, border - 1e-6, math.nextafter(border, 0), border, border + 1):
         asked = record(upstream="deepseek", model_served="deepseek-chat", started_at=began)
         pricer.priced_record(asked)
         found = pricer.quickly(asked)

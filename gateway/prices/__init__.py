@@ -6,8 +6,9 @@ genai-prices, which comes with the extra ``prices`` and works offline (`offline`
 them knows has no price: it is unknown, never 0, and counted.
 
 `charge` is what is to be paid for, made of a record or of a ledger's row; `usage_raw` reads the
-provider's own usage object for what the columns have no room for.  `link` has records priced in a
-thread on their way to the ledger, `reprice` does it again for rows that are there.
+provider's own usage object for what the columns have no room for.  `link` has records priced on
+their way to the ledger: at once where `quick` knows a `linear` price, else in a thread.  `reprice`
+does it again for rows that are there.
 """
 
 from .charge import Charge

@@ -37,15 +37,22 @@ _OWN_SITES: Final = (b"same-origin", b"none")
 
 def hosts_of(config: Config) -> tuple[AllowedHosts, ...]:
     """What the admin listener answers to: on loopback always loopback's names, besides those that
-    are configured."""
+    are configured.
+
+    On loopback and without a token ``*`` is none of them: it would let in whatever page has its own
+    name resolve to loopback.
+    """
     if config.gateway.admin is None:
         return ()
     own = hosts_for(config.gateway.admin, None)
     configured = config.gateway.allowed_hosts
     if configured is None:
         return (own,)
-    named = AllowedHosts(configured)
-    return (named,) if own.permits(b"any.example") else (own, named)
+    if own.permits(b"any.example"):
+        return (AllowedHosts(configured),)
+    if config.gateway.admin_token is None:
+        configured = tuple(host for host in configured if host != "*")
+    return own, AllowedHosts(configured)
 
 
 def error_body(status: int, message: str) -> bytes:

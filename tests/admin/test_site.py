@@ -219,6 +219,25 @@ def test_the_names_that_are_configured_are_answered_too(tmp_path: Path) -> None:
 
 
 @guarded
+def test_any_name_for_the_gateway_is_not_any_name_for_who_needs_no_token(
+    tmp_path_factory: pytest.TempPathFactory, method: str, target: str
+) -> None:
+    """H10: a page whose own name resolves to loopback would be of the same origin to a browser."""
+    asked = Asked(a_config(tmp_path_factory.mktemp("a"), "allowed_hosts = * llm.example.org\n"))
+    own = ("Origin: http://evil.example:8081", "Sec-Fetch-Site: same-origin")
+    assert asked.ask(target, method, own, host="evil.example:8081").status == 421
+    assert asked.ask("/api/v1/status", host="llm.example.org:8081").status == 200
+
+
+def test_any_name_will_do_with_a_token(tmp_path: Path) -> None:
+    """H10: which no browser sends for a page that does not know it."""
+    options = "allowed_hosts = *\nadmin_token = env:TOKEN\n"
+    asked = Asked(a_config(tmp_path, options, TOKEN=TOKEN))
+    fields = (f"Authorization: Bearer {TOKEN}",)
+    assert asked.ask("/api/v1/status", "GET", fields, host="llm.example.org").status == 200
+
+
+@guarded
 @pytest.mark.parametrize(
     "said",
     [

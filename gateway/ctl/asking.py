@@ -165,6 +165,12 @@ class Asker:
                 f"{place.shown}: this is no gateway's admin listener (it answered "
                 f"{response.code}); is it the port of admin, and not one of listen?"
             ) from None
+        if failed is not None and response.code == 401:
+            what = "it asks for a token" if place.token is None else "it takes another token"
+            raise AskError(
+                f"{place.shown}: {what}; name its configuration by --config, or put the one that "
+                f"its admin_token names into ${TOKEN}"
+            )
         if failed is not None:
             raise AskError(f"{place.shown}: {failed}")
         told: dict[str, Any] = answer

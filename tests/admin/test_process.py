@@ -295,10 +295,14 @@ async def test_a_token_is_asked_for_and_gatewayctl_finds_it(
         assert ctl(gateway, "status")[0] == 0
         url = f"http://127.0.0.1:{port}"
         code, output = gatewayctl(tmp_path, "status", "--admin", url)
-        assert (code, output) == (
-            1,
-            f"{url}: send the token that admin_token names: Authorization: Bearer TOKEN\n",
+        right = (
+            "name its configuration by --config, or put the one that its admin_token names into "
+            "$GATEWAY_ADMIN_TOKEN"
         )
+        assert (code, output) == (1, f"{url}: it asks for a token; {right}\n")
+        by_environment = {"GATEWAY_ADMIN_TOKEN": "another"}
+        code, output = gatewayctl(tmp_path, "status", "--admin", url, **by_environment)
+        assert (code, output) == (1, f"{url}: it takes another token; {right}\n")
         by_environment = {"GATEWAY_ADMIN_TOKEN": TOKEN}
         assert gatewayctl(tmp_path, "status", "--admin", url, **by_environment)[0] == 0
         assert TOKEN not in gateway.output

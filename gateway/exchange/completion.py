@@ -8,9 +8,9 @@ reaches the stream, and one kind of accounting never reaches another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -25,22 +25,30 @@ _log = Logger(namespace="gateway.completion")
 def completion_chain(links: Sequence[Link]) -> Deferred[Record]:
     """A Deferred to be called once with a record; it goes through `links` in their order."""
     chain: Deferred[Record] = Deferred()
+    return chain.addCallback(_pass_on, iter(links))
+
+
+def _pass_on(record: Record, links: Iterator[Link]) -> Record | Deferred[Record]:
+    """Give the record to the links that are left, up to the first that has to be waited for."""
     for name, function in links:
-        chain.addCallback(_call, name, function)
-    return chain
+        try:
+            result = function(record)
+        except Exception:
+            result = Failure()
+        if isinstance(result, Deferred):
+            return result.addBoth(_behind, record, name).addCallback(_pass_on, links)
+        record = _behind(result, record, name)
+    return record
 
 
-def _call(record: Record, name: str, function: Callable[[Record], object]) -> Deferred[Record]:
-    def failed(failure: Failure) -> None:
+def _behind(result: object, record: Record, name: str) -> Record:
+    """What goes on to the next link, after a result of the link `name`, which got `record`."""
+    if isinstance(result, Failure):
         _log.failure(
             "request {id}: the completion step {step} failed; the others go on",
-            failure,
+            result,
             id=record.intent.id,
             step=name,
             kind=Kind.INTERNAL_ERROR,
         )
-
-    def carried_on(result: object) -> Record:
-        return result if isinstance(result, Record) else record
-
-    return maybeDeferred(function, record).addErrback(failed).addCallback(carried_on)
+    return result if isinstance(result, Record) else record

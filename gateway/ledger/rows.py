@@ -54,7 +54,12 @@ def _storable(values: list[str | int | float | None]) -> Row:
     """All values as `storable` has them; nearly all are and need not be asked about."""
     return tuple(
         [
-            value if value is None or (type(value) is str and value.isascii()) else storable(value)
+            value
+            if value is None
+            or (type(value) is str and value.isascii())
+            or (type(value) is int and -_INT64 <= value < _INT64)
+            or (type(value) is float and isfinite(value))
+            else storable(value)
             for value in values
         ]
     )

@@ -9,7 +9,6 @@ it may be a form, or compressed, under a media type that tells nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -59,11 +58,13 @@ def peek(body: Sequence[bytes], known: Peek = UNSEEN) -> Peek:
         fields = _second_opinion(data)
     told = fields.stream_options
     options = picked(_decode_options, told) if told else None
-    return replace(
-        known,
+    return Peek(
         model=known.model if fields.model is None else fields.model[:NAME_LIMIT],
         stream=known.stream or bool(fields.stream),
+        events=known.events,
         include_usage=options is not None and bytes(options.include_usage) == b"true",
+        replay=known.replay,
+        results_of=known.results_of,
     )
 
 

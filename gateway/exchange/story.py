@@ -82,11 +82,15 @@ class Story:
 
     def shown(self, ending: Ending, signal: Signal) -> tuple[Ending, Signal]:
         """Both, with texts as clients, rows and logs get them: without secrets, not too long."""
-        return replace(ending, detail=self._shown(ending.detail)), replace(
-            signal,
-            provider_kind=self._shown(signal.provider_kind),
-            provider_code=self._shown(signal.provider_code),
-        )
+        if ending.detail is not None:
+            ending = replace(ending, detail=self._shown(ending.detail))
+        if signal.provider_kind is not None or signal.provider_code is not None:
+            signal = replace(
+                signal,
+                provider_kind=self._shown(signal.provider_kind),
+                provider_code=self._shown(signal.provider_code),
+            )
+        return ending, signal
 
     def _shown(self, text: str | None) -> str | None:
         if text is None:

@@ -31,7 +31,7 @@ def kind_of_stream(
 
 def is_coded(head: ResponseHead) -> bool:
     """Whether the body is compressed."""
-    return bool(set(head.fields.elements(b"content-encoding")) - {b"identity"})
+    return any(coding != b"identity" for coding in head.fields.elements(b"content-encoding"))
 
 
 def key_mask(head: ResponseHead, own_key: Secret | None) -> KeyMask | None:

@@ -62,6 +62,11 @@ class Fields:
         # Names only: values hold credentials.
         return f"<Fields {b' '.join(name for name, _ in self.pairs).decode('latin-1')}>"
 
+    @property
+    def distinct(self) -> bool:
+        """Whether no field came more than once."""
+        return len(self._index) == len(self.pairs)
+
     def get_all(self, name: bytes) -> list[bytes]:
         """Every value of the field `name` (given in lower case), in order."""
         return self._index.get(name, [])
@@ -73,22 +78,24 @@ class Fields:
 
     def elements(self, name: bytes) -> list[bytes]:
         """The lower-cased elements of a list field over all its lines (RFC 9110, 5.6.1)."""
+        values = self._index.get(name)
+        if values is None:
+            return []
         return [
             element
-            for value in self._index.get(name, ())
+            for value in values
             for element in (part.strip(b" \t").lower() for part in value.split(b","))
             if element
         ]
 
     def end_to_end(self, drop: frozenset[bytes] = frozenset()) -> list[tuple[bytes, bytes]]:
-        """What a proxy passes on: no hop-by-hop field, none named by Connection or in `drop`."""
+        """What a proxy passes on: no hop-by-hop field, none named by Connection or in `drop`.
+
+        Names are compared as servers of the CGI family see them, to whom ``Transfer_Encoding`` is
+        ``Transfer-Encoding``.
+        """
         gone = HOP_BY_HOP | drop
         if b"connection" in self._index:
-            named = {_dashed(name) for name in self.elements(b"connection")}
+            named = {name.replace(b"_", b"-") for name in self.elements(b"connection")}
             gone = gone.union(named - END_TO_END)
-        return [pair for pair in self.pairs if _dashed(pair[0].lower()) not in gone]
-
-
-def _dashed(name: bytes) -> bytes:
-    """The name as servers of the CGI family see it, to whom ``Transfer_Encoding`` is the same."""
-    return name.replace(b"_", b"-")
+        return [pair for pair in self.pairs if pair[0].lower().replace(b"_", b"-") not in gone]

@@ -16,6 +16,12 @@ CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 #: is the last byte so far may still get its LF.  RFC 9112, 2.2, lets a server refuse a bare LF.
 MISPLACED: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
 
+#: A line of a field behind the end of the line before it, its value without the blanks around it,
+#: in a head without misplaced control bytes (RFC 9112, 5).
+FIELD_LINE: Final = re.compile(
+    rb"\r\n([" + re.escape(TCHAR) + rb"]+):[ \t]*((?:[^\r\n]*[^ \t\r\n])?)"
+)
+
 #: Origin form of a request target: what RFC 3986 allows in a path and a query, and nothing else, so
 #: that no two parsers can see different targets.
 ORIGIN_FORM: Final = re.compile(rb"/[A-Za-z0-9\-._~!$&'()*+,;=:@/?%\[\]]*")

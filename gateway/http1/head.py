@@ -139,40 +139,41 @@ def parse_request(head: bytes, limits: HeadLimits) -> RequestHead:
 
     Raises `RemoteError`: 414, 431, or what `parse_request_line` raises.
     """
-    line, lines = _first_line(head, limits)
+    line, count = _first_line(head, limits)
     method, target, minor, authority = parse_request_line(line)
-    fields = _checked_host(_parse_fields(lines, limits), minor, authority)
+    fields = _parse_fields(head, len(line), count, limits)
+    fields = _checked_host(fields, minor, authority)
     return RequestHead(method, target, minor, fields)
 
 
 def parse_response(head: bytes, limits: HeadLimits) -> ResponseHead:
     """Read a response's head, given without its blank line.  Raises `RemoteError`."""
-    line, lines = _first_line(head, limits)
+    line, count = _first_line(head, limits)
     status, reason, minor = parse_status_line(line)
-    return ResponseHead(status, reason, minor, _parse_fields(lines, limits))
+    return ResponseHead(status, reason, minor, _parse_fields(head, len(line), count, limits))
 
 
-def _first_line(head: bytes, limits: HeadLimits) -> tuple[bytes, list[bytes]]:
-    first, *lines = head.split(b"\r\n")
+def _first_line(head: bytes, limits: HeadLimits) -> tuple[bytes, int]:
+    """The first line, and how many lines follow it."""
+    first = head.partition(b"\r\n")[0]
     if len(first) > limits.line:
         raise RemoteError(f"the first line is longer than {limits.line} bytes", 414)
     if grammar.CONTROL.search(head.replace(b"\r\n", b"")):
         raise RemoteError("a control character stands in the head")
-    return first, lines
+    return first, head.count(b"\r\n")
 
 
-def _parse_fields(lines: list[bytes], limits: HeadLimits) -> Fields:
-    if len(lines) > limits.fields:
+def _parse_fields(head: bytes, begin: int, count: int, limits: HeadLimits) -> Fields:
+    """The `count` field lines of `head` that follow its first one, which ends at `begin`."""
+    if count > limits.fields:
         raise RemoteError(f"there are more than {limits.fields} header fields", 431)
-    pairs = []
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        if not colon or not grammar.is_token(name):
-            # Folded lines (RFC 9112, 5.2) and blanks before the colon (5.1) end here, too.
-            raise RemoteError("a header line is not 'Name: value'")
+    pairs = grammar.FIELD_LINE.findall(head, begin)
+    if len(pairs) != count:
+        # Folded lines (RFC 9112, 5.2) and blanks before the colon (5.1) end here, too.
+        raise RemoteError("a header line is not 'Name: value'")
+    for name, _ in pairs:
         if len(name) > limits.name:
             raise RemoteError(f"a header's name is longer than {limits.name} bytes", 431)
-        pairs.append((name, value.strip(b" \t")))
     return Fields(pairs)
 
 

@@ -34,7 +34,7 @@ def response_bytes(status: int, reason: bytes, pairs: Iterable[tuple[bytes, byte
 
 
 def _head(line: bytes, pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
-    lines = [line, *(b"%b: %b" % pair for pair in pairs), b"", b""]
+    lines = [line, *[b"%b: %b" % pair for pair in pairs], b"", b""]
     head = b"\r\n".join(lines)
     # One search over the whole head: as many CRs and LFs as line ends, and no other control byte.
     if head.count(b"\n") != len(lines) - 1 or grammar.CONTROL.search(head.replace(b"\r\n", b"")):

@@ -88,10 +88,15 @@ class Callers:
                 raise NotServed(400, str(ConflictingCredentials()), caller)
             if tenant is None:
                 raise NotServed(401, _WRONG_KEY if credentials else _NO_KEY, caller)
-        for name in CARRIERS:
-            if len(fields.get_all(name)) > 1:  # a server could read either (RFC 9110, 5.3)
-                raise NotServed(400, f"the header {name.decode()} came twice, send it once", caller)
+        if not fields.distinct:
+            _check_carriers(fields, caller)
         return caller
+
+
+def _check_carriers(fields: Fields, caller: Caller) -> None:
+    for name in CARRIERS:
+        if len(fields.get_all(name)) > 1:  # a server could read either (RFC 9110, 5.3)
+            raise NotServed(400, f"the header {name.decode()} came twice, send it once", caller)
 
 
 def _peer(request: Request) -> str | None:

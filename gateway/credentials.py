@@ -33,6 +33,10 @@ _READ_BY: Final[Mapping[Family, tuple[bytes, ...]]] = {
     Family.OLLAMA: (_AUTHORIZATION,),
     Family.GEMINI: (b"x-goog-api-key", _AUTHORIZATION),
 }
+#: All carriers, in the order in which they are looked at for an API.
+_ORDER: Final = {
+    family: tuple(dict.fromkeys((*_READ_BY.get(family, ()), *CARRIERS))) for family in Family
+}
 #: The families that read ``?key=``, or of which it is not known.
 _READS_QUERY: Final = frozenset({Family.GEMINI, Family.GENERIC, Family.BEDROCK})
 
@@ -69,7 +73,7 @@ def credentials_in(
     Basic, stand for themselves and keep the scheme's name, so that none is ever taken for a token.
     """
     found: dict[bytes, None] = {}  # for its order
-    for name in (*_READ_BY.get(family, ()), *CARRIERS):
+    for name in _ORDER[family]:
         for value in fields.get_all(name):
             found[_from_authorization(value) if name == _AUTHORIZATION else value] = None
     for parameter in _parameters(target):

@@ -99,14 +99,22 @@ def origin_of(peer: str | None, fields: Fields, scheme: bytes, trusted: TrustedP
     ``http`` or ``https``.  Raises ValueError if `peer` is not an address.
     """
     nearest = None if peer is None else _hop(peer)
-    chain = [] if nearest is None else [nearest]
     host = fields.get(b"host")
-    drop = _CLAIMS
-    if (None if nearest is None else nearest.address) in trusted:
-        chain = _vouched_for(fields, trusted) + chain
-        scheme = _claimed_scheme(fields) or scheme
-        host = _claimed_host(fields) or host
-        drop = _REPLACED
+    if (None if nearest is None else nearest.address) not in trusted:
+        return _origin_of_stranger(peer, scheme, host)
+    chain = _vouched_for(fields, trusted) + ([] if nearest is None else [nearest])
+    scheme = _claimed_scheme(fields) or scheme
+    return _origin(chain, scheme, _claimed_host(fields) or host, _REPLACED)
+
+
+@lru_cache(maxsize=128)
+def _origin_of_stranger(peer: str | None, scheme: bytes, host: bytes | None) -> Origin:
+    """The origin of what nobody vouches for: the same for all that a client asks for."""
+    return _origin([] if peer is None else [_hop(peer)], scheme, host, _CLAIMS)
+
+
+def _origin(chain: list[_Hop], scheme: bytes, host: bytes | None, drop: frozenset[bytes]) -> Origin:
+    """The origin at the far end of `chain`, which asked for `host`."""
     pairs = []
     if chain:
         pairs.append((b"X-Forwarded-For", ", ".join(hop.text for hop in chain).encode("ascii")))

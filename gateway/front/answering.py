@@ -41,6 +41,7 @@ class Answering(Protocol):
             self.transport.setTcpNoDelay(True)
         self._peer: IAddress = self.transport.getPeer()
         self._host: IAddress = self.transport.getHost()
+        self._secure = ISSLTransport.providedBy(self.transport)
         self.transport.registerProducer(self, True)
 
     def write(self, data: bytes) -> None:
@@ -90,7 +91,7 @@ class Answering(Protocol):
 
     def isSecure(self) -> bool:
         """Whether the connection is TLS."""
-        return ISSLTransport.providedBy(self.transport)
+        return self._secure
 
     def taken(self) -> int | None:
         """A counter of the bytes that the client has taken; None where nobody can tell."""

@@ -104,7 +104,7 @@ class Channel(Answering):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone: tell the request that was running or arriving, once."""
-        self._patience.wait_for(Wait.NOTHING)
+        self._patience.stop()
         self._state = State.CLOSING
         self._producer = None
         self._behind.drop()

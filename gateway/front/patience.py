@@ -4,6 +4,9 @@ A limit is absolute: a byte now and then does not move it.  Two things are looke
 instead.  A body, once a `body_grace`: since the last look it must have come at `body_rate` at
 least, unless it was we who did not read it.  The last bytes of a response, once a `write_timeout`:
 since the last look the client must have taken some.
+
+Each request makes a connection wait for several things in turn, which nearly always come.  So the
+timer stays as it is where what is waited for now is due later: it sets itself anew when it fires.
 """
 
 from __future__ import annotations
@@ -57,44 +60,53 @@ class Patience:
         self._clock = clock
         self._over = over
         self._progress = Progress(taken)
-        self._timer: IDelayedCall | None = None
+        self._due = 0.0  # when that is over, by the clock
+        self._timer: IDelayedCall | None = None  # for then, or before
         self._seen = 0
 
     def wait_for(self, what: Wait) -> None:
         """Begin to wait for `what`, instead of anything else."""
         self.waiting = what
         if what is Wait.NOTHING:
-            self._stop()
             return
         self._seen = self.body_bytes = 0
         self._unread = self._was_unread = False
         if what is Wait.FLUSH:
             self._progress.begin()
         seconds = self._seconds[what]
-        if self._timer is not None:
-            if self._timer.getTime() <= self._clock.seconds() + seconds:
-                self._timer.reset(seconds)
-                return
+        self._due = self._clock.seconds() + seconds
+        if self._timer is None:
+            self._timer = self._clock.callLater(seconds, self._fired)
+        elif self._timer.getTime() > self._due:
             # Not reset: bringing a timer forward makes Twisted search all timers for it.
             self._timer.cancel()
-        self._timer = self._clock.callLater(seconds, self._fired)
+            self._timer = self._clock.callLater(seconds, self._fired)
+
+    def stop(self) -> None:
+        """The connection is gone: wait for nothing any more."""
+        self.waiting = Wait.NOTHING
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def body_paused(self, paused: bool) -> None:
         """Whether we read the body: while we do not, its client is not to blame."""
         self._unread = paused
         self._was_unread = True
 
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _fired(self) -> None:
         self._timer = None
         what = self.waiting
+        if what is Wait.NOTHING:
+            return
+        left = self._due - self._clock.seconds()
+        if left > 0:
+            self._timer = self._clock.callLater(left, self._fired)
+            return
         if (what is Wait.BODY and self._body_came()) or (
             what is Wait.FLUSH and self._progress.made()
         ):
+            self._due = self._clock.seconds() + self._seconds[what]
             self._timer = self._clock.callLater(self._seconds[what], self._fired)
             return
         self.waiting = Wait.NOTHING

@@ -46,7 +46,10 @@ def believe(counts: Mapping[str, object]) -> dict[str, int]:
 
     Raises `Unbelievable` for the first that is not a whole number of tokens from 0 to `MOST`.
     """
-    return {name: _tokens(name, value) for name, value in counts.items()}
+    return {
+        name: value if type(value) is int and 0 <= value <= MOST else _tokens(name, value)
+        for name, value in counts.items()
+    }
 
 
 def part_of(total: int | None, parts: Mapping[str, int], names: Iterable[str], whole: str) -> None:
@@ -60,6 +63,7 @@ def part_of(total: int | None, parts: Mapping[str, int], names: Iterable[str], w
 
 
 def _tokens(name: str, value: object) -> int:
+    """The number that a count stands for which is no such number itself."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):

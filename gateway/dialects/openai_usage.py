@@ -7,7 +7,7 @@ totals include.  A server that mixes the two up is read by the names that it use
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Final, NamedTuple
 
 from ..record import Usage
@@ -27,28 +27,16 @@ class Told(NamedTuple):
 UNTOLD: Final = Told()
 
 
-@dataclass(frozen=True, slots=True)
 class _Names:
-    input: str
-    output: str
+    """What an endpoint calls its counts."""
 
-    @property
-    def cached(self) -> str:
-        return f"{self.input}_details.cached_tokens"
-
-    @property
-    def written(self) -> str:
-        return f"{self.input}_details.cache_write_tokens"
-
-    @property
-    def reasoning(self) -> str:
-        return f"{self.output}_details.reasoning_tokens"
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        return (
-            self.input, self.output, "total_tokens", self.cached, self.written, self.reasoning,
-        )  # fmt: skip
+    def __init__(self, input: str, output: str) -> None:
+        self.input = input
+        self.output = output
+        self.cached = f"{input}_details.cached_tokens"
+        self.written = f"{input}_details.cache_write_tokens"
+        self.reasoning = f"{output}_details.reasoning_tokens"
+        self.all = (input, output, "total_tokens", self.cached, self.written, self.reasoning)
 
 
 _PROMPT: Final = _Names("prompt_tokens", "completion_tokens")

@@ -82,9 +82,11 @@ class Plan:
     def from_json(cls, text: str | bytes) -> Self:
         """What `to_json` or the problems' JSON says; raises `PlanError`."""
         try:
-            data: dict[str, Any] = json.loads(text)
+            data: Any = json.loads(text)
         except ValueError:
-            raise PlanError("the check of the configuration gave no answer that is JSON") from None
+            data = None
+        if not isinstance(data, dict):
+            raise PlanError("the check of the configuration gave no answer that is a JSON object")
         if "problems" in data:
             raise PlanError(*data["problems"])
         fields = data.get("plan", {})

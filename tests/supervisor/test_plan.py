@@ -131,3 +131,10 @@ def test_an_assignment_of_another_version_is_refused() -> None:
             Assignment.from_file(descriptor)
     finally:
         os.close(descriptor)
+
+
+@pytest.mark.parametrize("said", [b"null", b"[]", b"1", b"hello\n{}"])
+def test_whatever_a_check_says_that_is_no_answer_is_a_problem(said: bytes) -> None:
+    """O3, O7: with any other error the check would never be over, and no reload begin again."""
+    with pytest.raises(PlanError, match="gave no answer"):
+        Plan.from_json(said)

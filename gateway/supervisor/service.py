@@ -16,7 +16,7 @@ import socket
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -44,6 +44,10 @@ from .sockets import Sockets
 from .status import status
 
 _log = Logger(namespace="gateway.supervisor")
+
+#: Problems of a file that are logged: one that is no configuration has one in every line, and
+#: telling of 100,000 keeps the supervisor busy for ten seconds.
+_MOST_PROBLEMS: Final = 100
 
 
 class SupervisorService(Service):
@@ -171,8 +175,14 @@ class SupervisorService(Service):
         self._next = None
 
     def _refused(self, *problems: str) -> None:
-        for problem in problems:
+        for problem in problems[:_MOST_PROBLEMS]:
             _log.error("{problem}", problem=problem, kind=Kind.BAD_CONFIGURATION)
+        if more := len(problems[_MOST_PROBLEMS:]):
+            _log.error(
+                "{more} more problems are not told here; gatewayctl check tells all of them",
+                more=more,
+                kind=Kind.BAD_CONFIGURATION,
+            )
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         self._goes_on(f"reload refused for {count}, nothing was changed")
 

@@ -49,3 +49,19 @@ def test_records_of_the_supervisor_are_found_by_their_kinds(tmp_path: Path) -> N
     }  # fmt: skip
     [died] = [each for each in told if each.get("kind") == "worker_died"]
     assert (died["worker"], died["generation"]) == ("g1w0", 1)
+
+
+def test_a_file_that_is_no_configuration_does_not_fill_the_log(tmp_path: Path) -> None:
+    """O1: the first hundred problems are told, and how many more there are."""
+    gateway = WorkersGateway(tmp_path, options="demo = on\nworkers = 1\nlog = json")
+    with gateway:
+        gateway.config.write_text("[gateway]\ndemo = on\nworkers = 1\n" + "x\n" * 130)
+        gateway.hang_up()
+        gateway.wait_for_log("generation 1 goes on")
+        told = [
+            each["message"]
+            for each in records(gateway.stop())
+            if each.get("kind") == "bad_configuration"
+        ]
+    assert len(told) == 101
+    assert told[-1].startswith("30 more problems")

@@ -1,7 +1,8 @@
 """The end of the listeners' connections, when the gateway stops or another process takes over.
 
-In this order: connections that wait for a request are closed (a drain for a reload leaves them
-`ON_ITS_WAY` for one more, since their clients may have sent it already); what runs or arrives has
+In this order: connections that wait for a request are closed (a drain for a reload leaves them, and
+those that come to wait after it, a moment for one more, since their clients may have sent it
+already: `gateway.front.patience.ON_ITS_WAY`); what runs or arrives has
 its time, until the client has taken the last byte of the answer; then streams end with an error
 event, requests that are not whole are refused, and their clients have a moment to take that; what
 is still open is reset.  A connection is never closed under an answer that its client has not taken:
@@ -32,9 +33,6 @@ _log = Logger(namespace="gateway.draining")
 
 #: Seconds that clients have in any case for the last words that they are told.
 LAST_WORDS: Final = 2.0
-#: Seconds that a request may be on its way to a process that another one takes over from: on a
-#: connection that was just accepted, or on one that was kept open.
-ON_ITS_WAY: Final = 5.0
 #: Seconds between two looks at what is left.
 _LOOK: Final = 0.05
 
@@ -69,7 +67,7 @@ class Drain:
                 kind=Kind.DRAIN,
             )
         if self.accepting:
-            await self._wait(min(limit, ON_ITS_WAY), lambda: not self.accepting)
+            await self._wait(limit, lambda: not self.accepting)
             for site in self._sites:
                 site.close_idle()
         await self._wait(deadline - self._clock.seconds())

@@ -6,7 +6,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from gateway.config.model import KeepaliveMode
-from gateway.draining import LAST_WORDS, ON_ITS_WAY, Drain
+from gateway.draining import LAST_WORDS, Drain
+from gateway.front.patience import ON_ITS_WAY
 from gateway.record import Outcome
 from tests.transcripts import CHAT_EVENTS
 from tests.world import BUFFER, CHAT, CHAT_WHOLE, LAST, SSE_HEAD, Client, World, chunked
@@ -237,6 +238,31 @@ def test_connections_that_wait_are_closed_at_a_reload_unless_a_request_comes_soo
     assert stop.after(1.1).over
     assert quiet.wire.lost
     assert not quiet.wire.aborted
+
+
+def test_a_request_behind_a_stream_that_a_reload_overtook_is_served(world: World) -> None:
+    """O3: its head had promised that the connection stays, so its client may use it again."""
+    client = stream_begun(world)
+    stop = Stop(world, reload=True).after(ON_ITS_WAY + 10)
+    world.up.deliver(chunked(*CHAT_EVENTS[1:]) + LAST)
+    stop.after(ON_ITS_WAY - 1)
+    client.send(CHAT_WHOLE)
+    world.up.deliver(OK)
+    first, second = client.responses("POST", "POST")
+    assert first.whole
+    assert (second.status, second.get(b"connection")) == (200, b"close")
+    assert stop.after(3).over
+
+
+def test_a_connection_that_was_promised_to_stay_is_closed_if_nothing_comes(world: World) -> None:
+    """O3: a reload does not wait for what nobody has sent."""
+    client = stream_begun(world)
+    stop = Stop(world, reload=True).after(1)
+    world.up.deliver(chunked(*CHAT_EVENTS[1:]) + LAST)
+    assert not stop.after(ON_ITS_WAY - 1).over
+    assert stop.after(1.1).over
+    assert client.response().whole
+    assert not client.wire.aborted
 
 
 def test_a_stop_does_not_wait_for_requests_that_a_reload_waits_for(world: World) -> None:

@@ -66,6 +66,7 @@ class Channel(Answering):
         self._intake: Intake | None = None  # its body, also when that is whole
         self._behind = Behind(site.limits.pipelined, site.clock, self.dataReceived)
         self._winding_down = False
+        self._one_more = True  # a further request is waited for
         self._flooding = False  # more came there than is kept
 
     # Twisted's protocol interface.
@@ -195,14 +196,14 @@ class Channel(Answering):
         if self._state is State.BODY or self._flooding:
             self._linger()
             return
-        if not self.persistent or (self._winding_down and not self._behind):
+        if not self.persistent or not (self._one_more or self._behind):
             self.loseConnection()
             return
         self._state = State.HEAD
         if not self._behind:
             self.site.kept_alive[self] = None
             self.site.channel_advanced()
-        self._patience.wait_for(Wait.REQUEST)
+        self._patience.wait_for(Wait.LAST_REQUEST if self._winding_down else Wait.REQUEST)
         if self._write_paused:
             self.transport.pauseProducing()  # no further request before this response is taken
             return
@@ -254,16 +255,22 @@ class Channel(Answering):
     def wind_down(self, *, wait: bool = False) -> None:
         """Serve what is running and what was sent behind it, then close; else close at once.
 
-        With `wait` a connection that has no request stays open for one, and closes after it: its
-        client may have sent it already.
+        With `wait` a connection whose client was not told of the end stays open for a moment: one
+        request more may be on its way already.
+
 
         Where the running request's answer has not begun, it announces the end (RFC 9112, 9.6).
         Else the client was promised that the connection stays, and may have used it already.
         """
         self._winding_down = True
+        self._one_more = wait
         if self._request is None or self._request.status_sent is None:
             self.persistent = False
-        if not wait and self._state is State.HEAD and not self._head_begun and not self._behind:
+        if self._state is not State.HEAD or self._head_begun or self._behind:
+            return
+        if wait:
+            self._patience.wait_for(Wait.LAST_REQUEST)
+        else:
             self.loseConnection()
 
     def refuse_unfinished(self, message: str) -> None:
@@ -320,7 +327,7 @@ class Channel(Answering):
             self.transport.resumeProducing()  # it may have been paused
 
     def _waited_too_long(self, what: Wait) -> None:
-        if what in (Wait.LINGER, Wait.REQUEST):
+        if what in (Wait.LINGER, Wait.REQUEST, Wait.LAST_REQUEST):
             self.loseConnection()
         elif what is Wait.FLUSH:
             self.transport.abortConnection()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -23,11 +23,17 @@ if TYPE_CHECKING:
     from .site import FrontLimits
 
 
+#: Seconds that a request may be on its way to a process that another one takes over from: on a
+#: connection that was just accepted, or on one whose client was promised that it stays open.
+ON_ITS_WAY: Final = 5.0
+
+
 class Wait(Enum):
     """What the connection is waiting for."""
 
     NOTHING = "nothing"
     REQUEST = "the next request"
+    LAST_REQUEST = "a last request, which may be on its way"
     HEAD = "the head of a request"
     BODY = "the body of a request"
     LINGER = "the rest of a refused body"
@@ -51,6 +57,7 @@ class Patience:
         self._was_unread = False  # we did not, at some time since the look
         self._seconds = {
             Wait.REQUEST: limits.idle_timeout,
+            Wait.LAST_REQUEST: ON_ITS_WAY,
             Wait.HEAD: limits.head_timeout,
             Wait.BODY: limits.body_grace,
             Wait.LINGER: limits.linger,

@@ -114,7 +114,7 @@ class GatewaySite(Site):
     def close_idle(self, *, wait: bool = False) -> None:
         """Close the connections that have no request running; the others close after theirs.
 
-        With `wait` the first ones wait for one request more.
+        With `wait` those whose clients were not told of it wait a moment for one request more.
         """
         for channel in tuple(self.open_channels):
             channel.wind_down(wait=wait)

@@ -17,6 +17,7 @@ import json
 import os
 import re
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -347,8 +348,8 @@ def run(main: Coroutine[Any, Any, Seen]) -> Seen:
     return asyncio.run(main)
 
 
-def main() -> None:
-    """See the module's text."""
+def main() -> int:
+    """See the module's text; 0 if nothing went wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--kills", type=int, default=25)
@@ -359,7 +360,8 @@ def main() -> None:
     print(seen.summary())
     for problem in seen.problems:
         print(problem)
+    return 1 if seen.problems else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Final, Self
+from operator import attrgetter
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 from twisted.logger import ILogObserver, LogEvent, formatEvent
@@ -133,6 +134,11 @@ FOREIGN_RECORD_TEXTS: Final = (
     "response_id", "tags",
 )  # fmt: skip
 
+_intent_texts: Final = attrgetter(*FOREIGN_INTENT_TEXTS)
+_record_texts: Final = attrgetter(*FOREIGN_RECORD_TEXTS)
+
+Row = TypeVar("Row", Intent, Record)
+
 
 class Redactor:
     """Takes secrets out of texts.  Knows those it is given; its repr does not tell them."""
@@ -171,21 +177,22 @@ class Redactor:
 
     def intent(self, intent: Intent, also: Iterable[bytes] = ()) -> Intent:
         """An intent that may be kept."""
-        texts = _texts(intent, FOREIGN_INTENT_TEXTS)
-        return replace(intent, **self._all(texts, also)) if self._any(texts, also) else intent
+        return self._clean(intent, FOREIGN_INTENT_TEXTS, _intent_texts(intent), also)
 
     def record(self, record: Record, also: Iterable[bytes] = ()) -> Record:
         """A record that may be kept; its intent was made so when it was written."""
-        texts = _texts(record, FOREIGN_RECORD_TEXTS)
-        return replace(record, **self._all(texts, also)) if self._any(texts, also) else record
+        return self._clean(record, FOREIGN_RECORD_TEXTS, _record_texts(record), also)
 
-    def _any(self, texts: Mapping[str, str], also: Iterable[bytes]) -> bool:
-        """Whether one of the texts has a secret: nearly always none has, so they share a look."""
-        together = "\n".join(texts.values())
-        return self.redact(together, also) != together
-
-    def _all(self, texts: Mapping[str, str], also: Iterable[bytes]) -> dict[str, Any]:
-        return {name: self.redact(text, also) for name, text in texts.items()}
+    def _clean(
+        self, row: Row, names: Iterable[str], texts: Iterable[str | None], also: Iterable[bytes]
+    ) -> Row:
+        """`row` with its `texts`, which have these `names`, free of secrets."""
+        together = "\n".join(filter(None, texts))
+        if self.redact(together, also) == together:  # nearly always, so they share a look
+            return row
+        named = zip(names, texts, strict=True)
+        clean: dict[str, Any] = {name: self.redact(text, also) for name, text in named if text}
+        return replace(row, **clean)
 
 
 def _without_patterns(text: str) -> str:
@@ -199,10 +206,6 @@ def _without_patterns(text: str) -> str:
         if any(marker in lowered for marker in markers):
             text = pattern.sub(instead, text)
     return text
-
-
-def _texts(source: Intent | Record, names: Iterable[str]) -> dict[str, str]:
-    return {name: text for name in names if (text := getattr(source, name))}
 
 
 def _forms(secret: str) -> set[str]:

@@ -55,8 +55,10 @@ class Intents:
 
 
 def _session(fields: Fields) -> str | None:
-    told = (fields.get(name) for name in _SESSION_FIELDS)
-    return _text(next((value for value in told if value), None))
+    for name in _SESSION_FIELDS:
+        if value := fields.get(name):
+            return _text(value)
+    return None
 
 
 def _text(value: bytes | None, limit: int = 200) -> str | None:

@@ -35,6 +35,8 @@ def _pass_on(record: Record, links: Iterator[Link]) -> Record | Deferred[Record]
             result = function(record)
         except Exception:
             result = Failure()
+        if result is None:
+            continue
         if isinstance(result, Deferred):
             return result.addBoth(_behind, record, name).addCallback(_pass_on, links)
         record = _behind(result, record, name)

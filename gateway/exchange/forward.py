@@ -65,7 +65,7 @@ class Outbound:
         """See `Forward.changeable`."""
         # A name with "_" is the same as one with "-" to servers that make variables of names.
         pairs = [
-            pair for pair in head.fields.end_to_end(self._drop | origin.drop) if b"_" not in pair[0]
+            pair for pair in head.fields.end_to_end(self._drop, origin.drop) if b"_" not in pair[0]
         ]
         pairs.append((b"Via", via_value(self._own_name, head.minor)))
         pairs += origin.pairs

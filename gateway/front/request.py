@@ -201,7 +201,7 @@ class Request(TwistedRequest):
         if self.upload is not None and not self.upload.done:
             channel.persistent = False  # what is still to come of the body will not be read
         fields = list(pairs)
-        if not any(name.lower() == b"date" for name, _ in fields):
+        if b"date" not in [name.lower() for name, _ in fields]:
             fields.append((b"Date", channel.site.date()))
         unknown = framing.kind in (FramingKind.CHUNKED, FramingKind.UNTIL_CLOSE)
         if unknown and not self._bodiless:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 #: Fields that concern one connection alone, whether Connection names them or not.
@@ -30,13 +31,13 @@ END_TO_END: Final = frozenset(
 class Fields:
     """Fields in the order, case and number in which they came, looked up without regard to case."""
 
-    __slots__ = ("_index", "pairs")
+    __slots__ = ("_index", "_names", "pairs")
 
     def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         self.pairs = tuple(pairs)
+        self._names = [name.lower() for name, _ in self.pairs]
         index: dict[bytes, list[bytes]] = {}
-        for name, value in self.pairs:
-            key = name.lower()
+        for key, (_, value) in zip(self._names, self.pairs, strict=True):
             if key in index:
                 index[key].append(value)
             else:
@@ -88,14 +89,24 @@ class Fields:
             if element
         ]
 
-    def end_to_end(self, drop: frozenset[bytes] = frozenset()) -> list[tuple[bytes, bytes]]:
+    def end_to_end(self, *drop: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
         """What a proxy passes on: no hop-by-hop field, none named by Connection or in `drop`.
 
         Names are compared as servers of the CGI family see them, to whom ``Transfer_Encoding`` is
         ``Transfer-Encoding``.
         """
-        gone = HOP_BY_HOP | drop
+        gone = _not_passed_on(*drop)
         if b"connection" in self._index:
             named = {name.replace(b"_", b"-") for name in self.elements(b"connection")}
             gone = gone.union(named - END_TO_END)
-        return [pair for pair in self.pairs if pair[0].lower().replace(b"_", b"-") not in gone]
+        return [
+            pair
+            for name, pair in zip(self._names, self.pairs, strict=True)
+            if name.replace(b"_", b"-") not in gone
+        ]
+
+
+@lru_cache(maxsize=64)
+def _not_passed_on(*drop: frozenset[bytes]) -> frozenset[bytes]:
+    """What a proxy that drops these does not pass on; few sets are dropped, again and again."""
+    return HOP_BY_HOP.union(*drop)

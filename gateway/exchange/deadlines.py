@@ -94,9 +94,12 @@ class Deadlines:
             return
         now = self._clock.seconds()
         moment = max(now, nearest[0])
-        patience = self._route.client_write_timeout
+        patience, idle = self._route.client_write_timeout, self._route.idle_timeout
         if self._moments.paused is not None and patience is not None:
             moment = min(moment, now + patience / LOOKS)
+        elif idle is not None:
+            # What comes of the upstream will set this deadline: the timer is there for it already.
+            moment = min(moment, now + idle)
         delay = moment - now
         if self._timer is None:
             self._timer = self._clock.callLater(delay, self._tick)

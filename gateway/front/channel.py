@@ -258,7 +258,6 @@ class Channel(Answering):
         With `wait` a connection whose client was not told of the end stays open for a moment: one
         request more may be on its way already.
 
-
         Where the running request's answer has not begun, it announces the end (RFC 9112, 9.6).
         Else the client was promised that the connection stays, and may have used it already.
         """

@@ -10,6 +10,7 @@ within a call of its own.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from collections import deque
@@ -191,6 +192,8 @@ class StreamTransport:
         """Send `data`, now as far as the socket takes it."""
         if not data or not self.connected or self._broken or self._aborting:
             return
+        if self.disconnecting and not self._queue:
+            return  # the goodbye has been said
         if self._queue:
             self._queue.append(data)
             self._queued += len(data)
@@ -228,6 +231,18 @@ class StreamTransport:
                 # Reading finds out about a peer that goes while the last bytes wait for it.
                 self.resumeProducing()
                 self._reactor.addWriter(self)
+                if not self._queue:
+                    self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        """Send the FIN right behind what has been sent.
+
+        In the reactor's next turn it would come late enough for a client to take the connection for
+        one that stays, and to lose its next request on it.
+        """
+        assert self._socket is not None
+        with contextlib.suppress(OSError):  # the peer was faster
+            self._socket.shutdown(socket.SHUT_WR)
 
     def abortConnection(self) -> None:
         """Reset the connection, in the reactor's next turn."""

@@ -172,6 +172,17 @@ def test_a_close_with_nothing_to_say_comes_in_the_next_turn(line: Line) -> None:
     assert line.peer.recv(1) == b""
 
 
+def test_the_end_is_with_the_peer_before_the_reactor_turns(line: Line) -> None:
+    """D4: a client that reuses connections must not take this one for its next request."""
+    line.transport.write(b"the last bytes")
+    line.transport.loseConnection()
+    assert line.peer.recv(100) == b"the last bytes"
+    assert line.peer.recv(1) == b""
+    line.transport.write(b"too late")
+    line.until_lost()
+    assert [reason.type for reason in line.protocol.reasons] == [ConnectionDone]
+
+
 def test_an_abort_resets_the_connection_whatever_is_queued(line: Line) -> None:
     """E7: a body that must not look whole ends in a reset."""
     line.transport.write(b"z" * 20_000_000)

@@ -92,6 +92,7 @@ def test_a_log_that_nobody_reads_stops_nothing_and_tells_later_what_it_lost(
     """O6: it starts, serves and keeps rows all the same."""
     for _ in range(20):
         request(unread)
+    assert len(unread.new_rows(20)) == 20  # what is logged of them has been lost by then
     assert unread.read().strip(".\n") == ""  # nothing but what had filled it
     request(unread)
     told = eventually(

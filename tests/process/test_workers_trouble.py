@@ -30,8 +30,7 @@ def request(head):
         spin()
 
 def spin():
-    while True:
-        pass
+    while True: pass
 """
 
 

@@ -70,7 +70,7 @@ def door() -> Iterator[Door]:
 
 
 def test_a_connection_has_its_transport_and_both_addresses(door: Door) -> None:
-    """D12: of the client and of the listener."""
+    """D1: of the client and of the listener."""
     client = door.connect()
     door.reactor.turn()
     [protocol] = door.factory.built
@@ -84,7 +84,7 @@ def test_a_connection_has_its_transport_and_both_addresses(door: Door) -> None:
 
 
 def test_behind_a_wildcard_address_each_connection_has_its_own() -> None:
-    """D12: the one that the client connected to."""
+    """D1: the one that the client connected to."""
     door = Door(socket.create_server(("0.0.0.0", 0)))
     door.name = ("127.0.0.1", door.name[1])
     door.connect()
@@ -96,7 +96,7 @@ def test_behind_a_wildcard_address_each_connection_has_its_own() -> None:
 
 
 def test_a_unix_socket_is_accepted_on_as_well(tmp_path: Path) -> None:
-    """D12: its clients have no address."""
+    """D1: its clients have no address."""
     sock = socket.socket(socket.AF_UNIX)
     sock.bind(str(tmp_path / "socket"))
     sock.listen()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
-from collections.abc import Callable, Iterable
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import pytest
@@ -147,13 +150,37 @@ def test_a_refusal_comes_while_the_upload_that_it_refuses_is_still_on(module_row
     response = connection.getresponse()
     assert response.status == 413
     told = response.read(len(REFUSAL))
-    upload.sendall(b"a")  # ReverseProxy ends its answer at the next byte it reads of the upload
-    upload.close()
-    assert told + response.read() == REFUSAL
+    with trickling(upload):
+        assert told + response.read() == REFUSAL
     [record] = row.gateway.new_rows()
     assert (record["outcome"], record["status_sent"]) == ("finished", 413)
     # HAProxy notes that the gateway (C) let go of it while it still had a body to pass on (D).
     assert [line for line in row.complaints() if " CD-- " not in line] == before
+
+
+@contextmanager
+def trickling(upload: socket.socket) -> Iterator[None]:
+    """Send byte after byte of the upload meanwhile, and let go of it in the end.
+
+    Go's ReverseProxy ends an answer when it has closed the upload, for which it waits until nobody
+    reads there.  Its transport does until it finds the gateway gone: one byte more or two, as its
+    goroutines happen to take turns.
+    """
+    over = threading.Event()
+
+    def send() -> None:
+        with suppress(OSError):  # the other side may close when it has said all
+            while not over.wait(0.01):
+                upload.sendall(b"a")
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        over.set()
+        sender.join()
+        upload.close()
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 304, 400, 429, 500])

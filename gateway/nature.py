@@ -15,7 +15,7 @@ METHODS: Final = ("GET", "HEAD", "OPTIONS", "DELETE")
 #: What only counts (the count is the answer), and what is done with batches but for their results.
 COUNTING: Final = ("anthropic_count_tokens", "gemini_count_tokens", "anthropic_batches")
 #: What was asked for long before it was looked up: a result of a batch.
-LATE: Final = "anthropic_batch"
+BATCH_RESULT: Final = "anthropic_batch"
 
 
 def uses_tokens(row: Mapping[str, Value]) -> bool:
@@ -28,7 +28,7 @@ def uses_tokens(row: Mapping[str, Value]) -> bool:
     return (
         row["outcome"] != Outcome.REJECTED
         and row["attempts"] != 0
-        and (row["dialect"] == LATE or row["method"] not in METHODS)
-        and (row["dialect"] == LATE or row["answer_of"] is None)
+        and (row["dialect"] == BATCH_RESULT or row["method"] not in METHODS)
+        and (row["dialect"] == BATCH_RESULT or row["answer_of"] is None)
         and row["dialect"] not in COUNTING
     )

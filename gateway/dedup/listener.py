@@ -299,7 +299,7 @@ class Listener:
         self.course = Course(
             parting=parting,
             detail=detail,
-            ready=self._ready,
+            phase=self.phase,
             status_sent=self._request.status_sent,
             first_byte=None if self._first_byte is None else self._first_byte - self._began,
             duration=self._clock.seconds() - self._began,

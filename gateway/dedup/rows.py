@@ -68,7 +68,7 @@ class Course:
 
     parting: Parting
     detail: str | None
-    ready: bool  #: its intent was written
+    phase: Phase  #: where the client stood
     status_sent: int | None
     first_byte: float | None
     duration: float
@@ -99,7 +99,7 @@ def leaders(record: Record, course: Course) -> Record:
         error=meaning.error,
         error_detail=detail,
         # The exchange may have gone further since, or not so far as the client can tell.
-        phase=min(_phase(course), record.phase or Phase.DONE, key=list(Phase).index),
+        phase=min(course.phase, record.phase or Phase.DONE, key=list(Phase).index),
     )
 
 
@@ -132,7 +132,7 @@ def followers(
             outcome=meaning.outcome,
             error=meaning.error,
             error_detail=course.detail or meaning.detail,
-            phase=_phase(course),
+            phase=course.phase,
             stop_reason="incomplete" if intent.stream and course.status_sent == 200 else None,
         )
     row = replace(
@@ -149,15 +149,6 @@ def followers(
         error=ErrorCode.OVERLOADED if unwritten else shared.error,
         error_detail=shared.error_detail,
     )
-
-
-def _phase(course: Course) -> Phase:
-    """Where a client stood that parted early."""
-    if not course.ready:
-        return Phase.REQUEST
-    if course.status_sent is None:
-        return Phase.HEAD
-    return Phase.FIRST_EVENT if course.first_byte is None else Phase.RELAY
 
 
 def _ms(seconds: float) -> float:

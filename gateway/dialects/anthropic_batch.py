@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from ..nature import BATCH_RESULT
 from . import anthropic
 from .anthropic_meter import message_reading
 from .base import Meter, Peek, Reading, Result, ResultsMeter
@@ -45,7 +46,7 @@ class AnthropicBatchResults(AnthropicBatches):
     A fetch uses no tokens, either: what the results tell goes into rows of their own.
     """
 
-    results: ClassVar[str | None] = "anthropic_batch"
+    results: ClassVar[str | None] = BATCH_RESULT
 
     def peek_target(self, method: bytes, target: bytes) -> Peek:
         """Which batch the results are of."""

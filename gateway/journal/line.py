@@ -11,7 +11,7 @@ from typing import Final
 
 from twisted.logger import LogEvent, Logger, LogLevel, formatEvent
 
-from ..nature import uses_tokens
+from ..nature import BATCH_RESULT, uses_tokens
 from ..record import Outcome, Record
 from .kinds import Kind
 
@@ -44,7 +44,7 @@ def log_record(record: Record) -> None:
     Of a batch's results there may be a hundred thousand: they are told of together, elsewhere.
     """
     intent, usage = record.intent, record.usage
-    if intent.dialect == "anthropic_batch":
+    if intent.dialect == BATCH_RESULT:
         return
     lacking = "?"
     if usage.input_tokens is None or usage.output_tokens is None:

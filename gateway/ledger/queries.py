@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..nature import COUNTING, LATE, METHODS
+from ..nature import BATCH_RESULT, COUNTING, METHODS
 from ..record import COLUMNS, Outcome, Value, timestamp
 from .reading import Reader
 
@@ -46,11 +46,13 @@ def _listed(names: Sequence[str]) -> str:
 
 # Whoever was not asked used nothing; of an open row and a killed one nobody knows, unless it was
 # given another request's answer: that one's row has it all.
-_SENT = f"((answer_of IS NULL OR dialect = '{LATE}') AND (attempts IS NULL OR attempts > 0))"
+_SENT = (
+    f"((answer_of IS NULL OR dialect = '{BATCH_RESULT}') AND (attempts IS NULL OR attempts > 0))"
+)
 # The same as `gateway.nature.uses_tokens`.
 _ASKED = (
     f"((outcome IS NULL OR outcome <> '{Outcome.REJECTED}') AND {_SENT} "
-    f"AND (method NOT IN ({_listed(METHODS)}) OR dialect = '{LATE}') "
+    f"AND (method NOT IN ({_listed(METHODS)}) OR dialect = '{BATCH_RESULT}') "
     f"AND dialect NOT IN ({_listed(COUNTING)}))"
 )
 _USAGE = ", ".join(

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from ..nature import BATCH_RESULT
 from ..record import Outcome, Record, Usage, Value
 
 _COUNTS = tuple(f.name for f in fields(Usage))
@@ -32,7 +33,7 @@ class Charge:
     @property
     def batched(self) -> bool:
         """It is a result of a batch, which has prices of its own."""
-        return self.dialect == "anthropic_batch"
+        return self.dialect == BATCH_RESULT
 
     @property
     def output_tokens(self) -> int | None:

@@ -17,6 +17,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final
 
+from ..nature import BATCH_RESULT
 from ..record import Outcome, Record
 from .linear import Rule, Verdict
 from .usage_raw import has_extras
@@ -45,7 +46,7 @@ class QuickPrices:
         """
         intent = record.intent
         rule = self._rules.get(key_of(record))
-        if rule is None or rule is Verdict.ASK or intent.dialect == "anthropic_batch":
+        if rule is None or rule is Verdict.ASK or intent.dialect == BATCH_RESULT:
             return None
         if record.usage_raw is not None and has_extras(record.usage_raw):
             return None

@@ -4,8 +4,9 @@ Start: sockets and ledger, then the first generation; READY when its workers acc
 from that is told in one line, and the process ends with 1.
 
 SIGHUP: the file is checked, new addresses are bound, and a new generation takes over; if any of
-this fails, nothing has changed.  SIGTERM or SIGINT: nobody accepts any more, workers end as one
-process would, and the supervisor ends after them; said again, they hurry.
+this fails, nothing has changed.  One that came during the start is a reload after it.  SIGTERM or
+SIGINT: nobody accepts any more, workers end as one process would, and the supervisor ends after
+them; said again, they hurry.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from ..ledger import LedgerError
 from ..listening import ListenError
 from ..manager import Manager
 from ..notify import Notifier, watchdog_interval
+from ..signals import take_hangups
 from . import watchdog
 from .admin import Admin
 from .exiting import exit_with
@@ -101,7 +103,9 @@ class SupervisorService(Service):
             _log.critical("cannot start: {why}", why=str(error), kind=Kind.START_FAILED)
             sys.exit(1)
         super().startService()  # type: ignore[no-untyped-call]
-        signal.signal(signal.SIGHUP, self._on_hangup)
+        if take_hangups(self._on_hangup):
+            # It may have been meant for a file that was written after this start had read it.
+            self._reactor.callFromThread(self._generations.reload)
         self._reactor.callWhenRunning(self._running)
 
     def _prepare(self, plan: Plan) -> None:

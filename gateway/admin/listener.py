@@ -90,9 +90,10 @@ class AdminListener:
         Where the address stays, so does the socket: nobody is refused meanwhile.  Raises
         `AdminError`, and then nothing has changed.
         """
-        before = self.address
-        same = config.gateway.admin == self._config.gateway.admin and self._listener is not None
-        listener, port = self._opened(config, environ, self._listener if same else None)
+        before, kept = self.address, self._listener
+        same = config.gateway.admin == self._config.gateway.admin
+        same = same and kept is not None and not kept.lost
+        listener, port = self._opened(config, environ, kept if same else None)
         closed = self._closed(keep=same)
         self._config, self._listener, self._port = config, listener, port
         self.site.resource, self.site.door = self._resource(), self._door()

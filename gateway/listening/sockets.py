@@ -75,16 +75,22 @@ class Listener:
         """The descriptor; -1 once closed."""
         return self.socket.fileno()
 
+    @property
+    def lost(self) -> bool:
+        """Whether the file of a Unix socket that this process made is gone, or is another's: nobody
+        comes to the socket any more."""
+        if self._made is None or self._made[0] != os.getpid():
+            return False
+        return _identity(self.socket.getsockname()) != self._made[1:]
+
     def close(self) -> None:
         """Close this process's own copy; the file of a Unix socket that it made goes, too."""
         if self.fileno() < 0:
             return
-        if self._made is not None and self._made[0] == os.getpid():
-            path = self.socket.getsockname()
-            if _identity(path) == self._made[1:]:  # else another took the path over, and keeps it
-                # A file that stays is taken for left over by the next one who listens there.
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
+        if self._made is not None and self._made[0] == os.getpid() and not self.lost:
+            # A file that stays is taken for left over by the next one who listens there.
+            with contextlib.suppress(OSError):
+                os.unlink(self.socket.getsockname())
         self.socket.close()
 
     def __repr__(self) -> str:

@@ -197,7 +197,7 @@ class SupervisorService(Service):
         serving = self._generations.serving
         assert serving is not None
         self._next = None
-        self._sockets.keep(serving.plan.listen)
+        self._sockets.go_back(serving.plan.listen)
         self._keep_ledgers()
         self.fleet.reloaded = False
         _log.error(

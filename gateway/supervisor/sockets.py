@@ -1,8 +1,10 @@
 """The listening sockets, across generations: what stays the same stays open.
 
 What counts is the address.  The same one with another certificate is the same socket; of one that
-stays, backlog and mode stay, too.  The supervisor's copy keeps a socket alive while workers come
-and go, and connections wait in its backlog when there are none.
+stays, backlog and mode stay, too.  A Unix socket whose file was removed does not stay: it is made
+again, and the old one is kept for the generation that has it until the next one serves.  The
+supervisor's copy keeps a socket alive while workers come and go, and connections wait in its
+backlog when there are none.
 """
 
 from __future__ import annotations
@@ -26,31 +28,44 @@ class Sockets:
         self._environ = environ
         self._open_one = opener
         self._open: dict[Hashable, Listener] = {}
+        self._lost: dict[Hashable, Listener] = {}  #: in whose place another was opened
 
     def take(self, listen: Sequence[str]) -> list[Listener]:
         """The sockets for these endpoint strings, in their order; those that are new are opened.
 
-        Raises `gateway.listening.ListenError`, and then nothing has changed.
+        `keep` or `go_back` has to follow.  Raises `gateway.listening.ListenError`, and then nothing
+        has changed.
         """
         new: dict[Hashable, Listener] = {}
         try:
             for place, text in zip(places(listen), listen, strict=True):
-                if place not in self._open:
+                if place not in self._open or self._open[place].lost:
                     new[place] = self._open_one(text, self._environ)
         except BaseException:
             for listener in new.values():
                 listener.close()
             raise
+        self._lost = {place: self._open[place] for place in self._open.keys() & new.keys()}
         self._open.update(new)
         return [self._open[place] for place in places(listen)]
 
     def keep(self, *listens: Sequence[str]) -> list[str]:
         """Close all others but those for these endpoint strings; returns what was closed."""
+        while self._lost:
+            self._lost.popitem()[1].close()
         needed = {place for listen in listens for place in places(listen)}
         closed = [self._open.pop(place) for place in self._open.keys() - needed]
         for listener in closed:
             listener.close()
         return [listener.text for listener in closed]
+
+    def go_back(self, listen: Sequence[str]) -> None:
+        """As `keep`, for those who had these sockets before the last `take`."""
+        for place, listener in self._lost.items():
+            self._open[place].close()
+            self._open[place] = listener
+        self._lost.clear()
+        self.keep(listen)
 
 
 def places(listen: Sequence[str]) -> list[Hashable]:

@@ -218,6 +218,20 @@ async def test_a_reload_to_a_place_that_is_taken_changes_nothing(
     await listener.stop()
 
 
+async def test_a_reload_makes_a_unix_socket_again_whose_file_was_removed(tmp_path: Path) -> None:
+    """O3: though its address is the same as before."""
+    path = tmp_path / "admin"
+    config = a_config(tmp_path, f"admin = unix:{path}\nadmin_token = env:TOKEN\n", TOKEN=TOKEN)
+    listener = AdminListener(config, FakeFleet(), reactor)
+    listener.start()
+    path.unlink()
+    await listener.reload(config)
+    with socket.socket(socket.AF_UNIX) as sock:
+        assert sock.connect_ex(str(path)) == 0
+    await listener.stop()
+    assert not path.exists()
+
+
 # One process.
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.process.gateway_process import eventually, free_port
+from tests.process.gateway_process import PATIENCE, eventually, free_port
 from tests.process.raw_client import PATHS, RawClient, prompt
 from tests.process.scripted_upstream import ScriptedUpstream, read_request, send, until
 from tests.process.workers_gateway import START_PATIENCE, Knocker, Manager, WorkersGateway
@@ -108,6 +108,21 @@ def test_addresses_are_taken_over(start_workers: Start) -> None:
     assert accepts(new)
     eventually(lambda: not accepts(old), "the old address is not listened on")
     gateway.wait_for_log(f"not listening on tcp:{old}:interface=127.0.0.1 any more")
+
+
+def test_a_unix_socket_whose_file_was_removed_is_listened_on_again(start_workers: Start) -> None:
+    """O3: without a restart."""
+    gateway = start_workers()
+    path = gateway.folder / "socket"
+    gateway.edit("allowed_hosts", f"  unix:{path}\nallowed_hosts")
+    gateway.reload(2)
+    path.unlink()
+    gateway.reload(3)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect(str(path))
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert sock.recv(5) == b"HTTP/"
 
 
 def test_an_address_that_cannot_be_had_changes_nothing(start_workers: Start) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from gateway.listening import Listener, ListenError
+from gateway.listening import Listener, ListenError, open_listener
 from gateway.supervisor.sockets import Sockets, places
 
 
@@ -15,6 +18,7 @@ class FakeListener:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.lost = False
         self.closed = False
 
     def close(self) -> None:
@@ -37,6 +41,12 @@ class Opener:
     @property
     def open(self) -> list[str]:
         return [listener.text for listener in self.opened if not listener.closed]
+
+
+def connects(path: Path) -> bool:
+    """Whether somebody listens on a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex(str(path)) == 0
 
 
 @pytest.fixture
@@ -66,6 +76,56 @@ def test_what_was_opened_before_a_failure_is_closed_again(sockets: Sockets, open
     with pytest.raises(ListenError):
         sockets.take(["tcp:1", "tcp:2", "tcp:3"])
     assert opener.open == ["tcp:1"]
+
+
+def unix_sockets(path: Path) -> tuple[Sockets, str]:
+    """Real ones, of which one was opened on `path`; its file was removed."""
+    sockets, text = Sockets({}), f"unix:{path}"
+    sockets.take([text])
+    sockets.keep([text])
+    path.unlink()
+    return sockets, text
+
+
+def test_a_unix_socket_whose_file_was_removed_is_made_again(tmp_path: Path) -> None:
+    """O3: the next generation has another socket at the same address."""
+    path = tmp_path / "socket"
+    sockets, text = unix_sockets(path)
+    [before] = sockets.take([text])
+    assert sockets.keep([text]) == []
+    [after] = sockets.take([text])
+    assert after is before
+    assert connects(path)
+    sockets.keep()
+    assert not path.exists()
+
+
+def test_a_generation_that_does_not_come_to_serve_takes_its_new_socket_along(
+    tmp_path: Path,
+) -> None:
+    """O3: nothing has changed: workers that are replaced are given what they had."""
+    path = tmp_path / "socket"
+    sockets, text = unix_sockets(path)
+    [had] = sockets._open.values()
+    [new] = sockets.take([text])
+    sockets.go_back([text])
+    assert new.fileno() == -1
+    assert not path.exists()
+    assert had.fileno() >= 0
+    sockets.keep()
+    assert had.fileno() == -1
+
+
+def test_a_path_that_another_gateway_listens_on_by_now_is_left_to_it(tmp_path: Path) -> None:
+    """O3, O7: nothing has changed, and a reload is refused for it."""
+    path = tmp_path / "socket"
+    sockets, text = unix_sockets(path)
+    with closing(open_listener(text)):
+        with pytest.raises(ListenError, match="is another gateway running"):
+            sockets.take([text])
+        sockets.go_back([text])
+        sockets.keep()
+        assert connects(path)
 
 
 def test_all_are_closed_at_the_end(sockets: Sockets, opener: Opener) -> None:

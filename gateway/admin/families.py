@@ -140,6 +140,13 @@ _ALL = (
     Family(
         "gateway_descriptors_budget", _G, "File descriptors that connections may take.", (), True
     ),
+    Family(
+        "gateway_accepting_paused",
+        _G,
+        "Whether listening ports are not read because no further connection fits.",
+        (),
+        True,
+    ),
     Family("gateway_body_memory_bytes", _G, "Bytes of request bodies that are held in memory."),
     Family("gateway_ledger_rows_queued", _G, "Rows that wait to be written to the ledger's file."),
     Family("gateway_ledger_rows_open", _G, "Rows of requests that have not ended."),

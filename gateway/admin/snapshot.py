@@ -100,6 +100,7 @@ def _connections(service: GatewayService) -> Iterator[_Sample]:
         yield "gateway_connections_turned_away", (), service.descriptors.turned_away
         yield "gateway_descriptors_used", (), service.descriptors.used
         yield "gateway_descriptors_budget", (), service.descriptors.room
+        yield "gateway_accepting_paused", (), int(service.descriptors.paused)
 
 
 def _ledger(service: GatewayService) -> Iterator[_Sample]:

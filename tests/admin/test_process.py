@@ -141,6 +141,7 @@ async def test_a_stream_is_seen_while_it_runs_and_counted_when_it_has_ended(
     process = (("generation", "1"), ("worker", "gateway"))
     assert after["gateway_worker_resident_memory_bytes", process] > 1 << 20
     assert after["gateway_descriptors_budget", process] > 0
+    assert after["gateway_accepting_paused", process] == 0
     check_by_promtool(text)
 
 

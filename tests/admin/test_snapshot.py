@@ -56,6 +56,23 @@ def test_the_memory_of_answers_in_common_is_told() -> None:
     assert dedup.used > 0
 
 
+def test_ports_that_are_not_read_are_told() -> None:
+    """O8: new connections wait in the kernel then, and none of the other metrics shows it."""
+    world = World(files=128, idle_timeout=None)
+    assembly = SimpleNamespace(sites=[world.site], budget=world.budget)
+    asked = SimpleNamespace(assembly=assembly, descriptors=world.descriptors)
+
+    def paused() -> object:
+        found = {name: value for name, _, value in module._connections(cast(Any, asked))}
+        return found["gateway_accepting_paused"]
+
+    assert paused() == 0
+    clients = [world.client() for _ in range(16)]  # a quarter of what there is for connections
+    assert paused() == 1
+    clients[0].wire.lose()
+    assert paused() == 0
+
+
 def test_lost_log_records_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """O6: of whatever writes the process's log, in a worker, too."""
     monkeypatch.setattr(log_destination, "_writing", None)

@@ -8,9 +8,10 @@ import socket
 from pathlib import Path
 
 import pytest
+from twisted.internet.task import Clock, LoopingCall
 
 from gateway import notify
-from gateway.manager import Manager
+from gateway.manager import LOOK, Manager
 from gateway.notify import Notifier
 
 
@@ -96,16 +97,31 @@ def test_a_reload_is_told_with_the_time_of_the_monotonic_clock() -> None:
     assert int(usec.removeprefix("MONOTONIC_USEC=")) > 0
 
 
-def test_a_process_without_descriptors_left_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_without_descriptors_left_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """O2, O8: an error here would end the loop that sends WATCHDOG, and systemd the gateway."""
+    tried = []
 
     def none_left(*_: object) -> None:
+        tried.append(errno.EMFILE)
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(socket, "socket", none_left)
-    Manager(Notifier({"NOTIFY_SOCKET": "/nowhere"}), 30.0).look(
-        "serves", 0.0, stopping=False, alive=True
-    )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.setblocking(False)
+        manager = Manager(Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")}), 30.0)
+        loop = LoopingCall(
+            lambda: manager.look("serves", clock.seconds(), stopping=False, alive=True)
+        )
+        loop.clock = clock = Clock()
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "socket", none_left)
+            loop.start(LOOK)
+        assert tried == [errno.EMFILE]
+        clock.pump([LOOK] * 15)
+        assert systemd.recv(100) == b"WATCHDOG=1"
+        loop.stop()
 
 
 def test_a_status_with_a_path_that_is_no_text_is_told(tmp_path: Path) -> None:

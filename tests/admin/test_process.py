@@ -17,11 +17,10 @@ from twisted.web.http_headers import Headers
 
 from gateway.admin.streams import ENDED
 from tests.admin.test_exposition import check_by_promtool, read
+from tests.process.begun_stream import begin_stream, play_stream
 from tests.process.gateway_process import GatewayProcess, eventually, free_port, gatewayctl, twistd
-from tests.process.raw_client import PATHS, RawClient, prompt
-from tests.process.scripted_upstream import ScriptedUpstream, read_request, send, until
-from tests.transcripts import CHAT_EVENTS
-from tests.world import LAST, SSE_HEAD, chunked
+from tests.process.raw_client import PATHS
+from tests.process.scripted_upstream import ScriptedUpstream
 
 CHAT = PATHS["openai_chat"]
 TOKEN = "a-token-of-an-operator"
@@ -51,25 +50,6 @@ def gateway(
     folder = tmp_path_factory.mktemp("gateway")
     with GatewayProcess(folder, upstream.sections(), options) as gateway:
         yield gateway
-
-
-def play(upstream: ScriptedUpstream) -> threading.Event:
-    """A stream that begins, and goes on to its end once this is set."""
-    go_on = threading.Event()
-    upstream.play(
-        read_request,
-        send(SSE_HEAD, chunked(*CHAT_EVENTS[:2])),
-        until(go_on),
-        send(chunked(*CHAT_EVENTS[2:]), LAST),
-    )
-    return go_on
-
-
-def begin_stream(gateway: GatewayProcess) -> RawClient:
-    """A client that has read what the upstream has sent so far."""
-    client = RawClient(gateway.port).post(CHAT, prompt(stream=True))
-    assert client.body_until(CHAT_EVENTS[1]) == b"".join(CHAT_EVENTS[:2])
-    return client
 
 
 def ctl(gateway: GatewayProcess, *arguments: str, **environ: str) -> tuple[int, str]:
@@ -106,7 +86,7 @@ async def test_a_running_gateway_tells_how_it_is(
 async def test_a_stream_is_seen_while_it_runs_and_counted_when_it_has_ended(
     gateway: GatewayProcess, upstream: ScriptedUpstream, admin_port: int
 ) -> None:
-    go_on = play(upstream)
+    go_on = play_stream(upstream)
     gateway.forget_rows()
     with begin_stream(gateway) as client:
         [stream] = (await told(admin_port, "/api/v1/streams"))["streams"]
@@ -156,7 +136,7 @@ async def test_sums_are_told_as_gatewayctl_tells_them(
 def test_gatewayctl_shows_status_and_streams(
     gateway: GatewayProcess, upstream: ScriptedUpstream
 ) -> None:
-    go_on = play(upstream)
+    go_on = play_stream(upstream)
     with begin_stream(gateway) as client:
         code, status = ctl(gateway, "status")
         _, table = ctl(gateway, "streams")
@@ -177,7 +157,7 @@ def test_gatewayctl_kill_ends_one_stream_and_its_client_is_told(
     gateway: GatewayProcess, upstream: ScriptedUpstream
 ) -> None:
     """O4: the error event of the dialect, a whole body, and a row that says who ended it."""
-    go_on = play(upstream)
+    go_on = play_stream(upstream)
     gateway.forget_rows()
     with begin_stream(gateway) as client:
         [stream] = [json.loads(line) for line in ctl(gateway, "streams", "--json")[1].splitlines()]
@@ -239,7 +219,7 @@ def test_a_drain_is_told_as_it_goes_and_ends_as_sigterm_does(
     """O4: new connections are refused, the stream comes to its end, and the listener answers."""
     port = free_port()
     options = f"admin = tcp:{port}:interface=127.0.0.1"
-    go_on = play(upstream)
+    go_on = play_stream(upstream)
     outputs: list[tuple[int, str]] = []
     with GatewayProcess(tmp_path, upstream.sections(), options) as gateway:
         with begin_stream(gateway) as client:
@@ -268,7 +248,7 @@ def test_a_signal_after_a_drain_by_the_listener_hurries_it(
     tmp_path: Path, upstream: ScriptedUpstream
 ) -> None:
     """O4: what was asked for over HTTP counts as the first signal."""
-    go_on = play(upstream)
+    go_on = play_stream(upstream)
     options = f"admin = tcp:{free_port()}:interface=127.0.0.1"
     with GatewayProcess(tmp_path, upstream.sections(), options) as gateway:
         with begin_stream(gateway) as client:

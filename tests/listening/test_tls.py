@@ -113,16 +113,21 @@ async def test_a_key_and_a_certificate_in_one_credential(
 async def test_the_certificates_in_between_are_shown_too(
     where: str, authority: Authority, tmp_path: Path
 ) -> None:
-    """Behind the certificate in its file, or in a file of their own."""
+    """Behind the certificate in its file, or in a file of their own: a client that knows the root
+    alone takes the certificate then."""
     between = make_authority(authority)
     key, certificate = split(write_identity(tmp_path, between))
+    knows_the_root = client(authority, tmp_path)
+    with pytest.raises(ssl.SSLCertVerificationError, match="unable to get local issuer"):
+        await ask(ssl_text(privateKey=key, certKey=certificate), knows_the_root)
     chain = between.write(tmp_path / "between.pem")
     files = {"privateKey": key, "certKey": certificate}
     if where == "certKey":
         certificate.write_bytes(certificate.read_bytes() + chain.read_bytes())
     else:
         files["extraCertChain"] = chain
-    await ask(ssl_text(**files), client(authority, tmp_path))
+    await ask(ssl_text(**files), knows_the_root)
+    assert shown(certificate)
 
 
 @pytest.mark.parametrize(

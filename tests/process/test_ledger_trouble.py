@@ -26,6 +26,7 @@ from gateway.config.model import Durability
 from gateway.ledger import queries
 from gateway.ledger.reading import reading
 from gateway.ledger.store import Store
+from gateway.record import Value
 from tests.process.gateway_process import (
     PATIENCE,
     ROOT,
@@ -153,8 +154,11 @@ def goes_through_a_full_disk(
     gateway: GatewayProcess,
     upstream: ScriptedUpstream,
     full: Callable[[GatewayProcess], AbstractContextManager[None]],
-) -> None:
-    """What runs ends; what is new is refused; when there is room, all is as it was."""
+) -> tuple[int, Value]:
+    """What runs ends; what is new is refused; when there is room, all is as it was.
+
+    Returns the status of a request that came meanwhile, and the outcome of the one that ran.
+    """
     upstream.play(read_request, ANSWER)
     asked = Asked(gateway)
     assert asked() == 200
@@ -168,13 +172,13 @@ def goes_through_a_full_disk(
         upstream.play(read_request, ANSWER)
         with full(gateway):
             eventually(lambda: asked() == 503, "new requests are refused")
-            assert asked() == 503
+            refused = asked()
             go_on.set()
             assert running.rest() == b"".join(CHAT_EVENTS[1:])
         eventually(lambda: asked() == 200, "requests are taken again")
     asked.have_their_rows()
     (row,) = [row for row in gateway.rows() if row["user_agent"] == "running"]
-    assert row["outcome"] == "finished"
+    return refused, row["outcome"]
 
 
 @pytest.mark.parametrize("durability", ["process", "power"])
@@ -182,7 +186,8 @@ def test_a_gateway_that_may_write_no_more_refuses_until_it_may(
     start: Start, upstream: ScriptedUpstream, durability: str
 ) -> None:
     """A6: a quota."""
-    goes_through_a_full_disk(start(durability), upstream, quota)
+    gone_through = goes_through_a_full_disk(start(durability), upstream, quota)
+    assert gone_through == (503, "finished")
 
 
 @pytest.mark.usefixtures("small_disk")
@@ -191,7 +196,8 @@ def test_a_full_disk_refuses_new_requests_until_there_is_room(
     start: Start, upstream: ScriptedUpstream, durability: str
 ) -> None:
     """A6: no restart is needed."""
-    goes_through_a_full_disk(start(durability), upstream, full_file_system)
+    gone_through = goes_through_a_full_disk(start(durability), upstream, full_file_system)
+    assert gone_through == (503, "finished")
 
 
 # Failing and slow syncs.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.process.begun_stream import begin_stream, play_stream
 from tests.process.certificates import server_context
 from tests.process.gateway_process import Ended, GatewayProcess, eventually, free_port
 from tests.process.raw_client import PATHS, RawClient, prompt
@@ -19,7 +20,6 @@ from tests.process.scripted_upstream import (
     flood,
     read_request,
     send,
-    until,
     until_gone,
 )
 from tests.transcripts import CHAT_EVENTS
@@ -52,21 +52,7 @@ def start(tmp_path: Path, upstream: ScriptedUpstream) -> Iterator[Start]:
 @pytest.fixture
 def stream_begun(upstream: ScriptedUpstream) -> threading.Event:
     """The upstream begins a stream, and goes on to its end once this is set."""
-    go_on = threading.Event()
-    upstream.play(
-        read_request,
-        send(SSE_HEAD, chunked(*CHAT_EVENTS[:2])),
-        until(go_on),
-        send(chunked(*CHAT_EVENTS[2:]), LAST),
-    )
-    return go_on
-
-
-def begin_stream(gateway: GatewayProcess) -> RawClient:
-    """A client that has read what the upstream has sent so far."""
-    client = RawClient(gateway.port).post(CHAT, prompt(stream=True))
-    assert client.body_until(CHAT_EVENTS[1]) == b"".join(CHAT_EVENTS[:2])
-    return client
+    return play_stream(upstream)
 
 
 def begin_drain(gateway: GatewayProcess) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.process.begun_stream import begin_stream, play_stream
 from tests.process.gateway_process import PATIENCE, eventually, free_port
 from tests.process.raw_client import PATHS, RawClient, prompt
-from tests.process.scripted_upstream import ScriptedUpstream, read_request, send, until
+from tests.process.scripted_upstream import ScriptedUpstream, read_request, send
 from tests.process.workers_gateway import START_PATIENCE, Knocker, Manager, WorkersGateway
 from tests.transcripts import CHAT_EVENTS
-from tests.world import LAST, SSE_HEAD, chunked
 
 CHAT = PATHS["openai_chat"]
 Start = Callable[..., WorkersGateway]
@@ -24,21 +24,7 @@ Start = Callable[..., WorkersGateway]
 @pytest.fixture
 def go_on(upstream: ScriptedUpstream) -> threading.Event:
     """The upstream begins streams, and goes on to their ends once this is set."""
-    event = threading.Event()
-    upstream.play(
-        read_request,
-        send(SSE_HEAD, chunked(*CHAT_EVENTS[:2])),
-        until(event, START_PATIENCE),
-        send(chunked(*CHAT_EVENTS[2:]), LAST),
-    )
-    return event
-
-
-def begin_stream(gateway: WorkersGateway) -> RawClient:
-    """A client in the middle of a stream."""
-    client = RawClient(gateway.port).post(CHAT, prompt(stream=True))
-    assert client.body_until(CHAT_EVENTS[1]) == b"".join(CHAT_EVENTS[:2])
-    return client
+    return play_stream(upstream, START_PATIENCE)
 
 
 def status_of(gateway: WorkersGateway, path: str) -> int:

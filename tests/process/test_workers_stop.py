@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Callable
 
+from tests.process.begun_stream import begin_stream, play_stream
 from tests.process.gateway_process import eventually
-from tests.process.raw_client import PATHS, RawClient, prompt
+from tests.process.raw_client import PATHS
 from tests.process.scripted_upstream import (
     ScriptedUpstream,
     read_request,
     send,
-    until,
     until_gone,
 )
 from tests.process.workers_gateway import START_PATIENCE, Manager, WorkersGateway
 from tests.transcripts import CHAT_EVENTS
-from tests.world import LAST, SSE_HEAD, chunked
+from tests.world import SSE_HEAD, chunked
 
 CHAT = PATHS["openai_chat"]
 Start = Callable[..., WorkersGateway]
@@ -27,24 +26,11 @@ Start = Callable[..., WorkersGateway]
 TERMINATED = -signal.SIGTERM
 
 
-def begin_stream(gateway: WorkersGateway) -> RawClient:
-    """A client in the middle of a stream."""
-    client = RawClient(gateway.port).post(CHAT, prompt(stream=True))
-    assert client.body_until(CHAT_EVENTS[1]) == b"".join(CHAT_EVENTS[:2])
-    return client
-
-
 def test_streams_come_to_their_ends(
     start_workers: Start, upstream: ScriptedUpstream, manager: Manager
 ) -> None:
     """O4, O2: of older generations, too; nobody connects meanwhile, and systemd is told."""
-    go_on = threading.Event()
-    upstream.play(
-        read_request,
-        send(SSE_HEAD, chunked(*CHAT_EVENTS[:2])),
-        until(go_on, START_PATIENCE),
-        send(chunked(*CHAT_EVENTS[2:]), LAST),
-    )
+    go_on = play_stream(upstream, START_PATIENCE)
     gateway = start_workers(**manager.environ)
     with begin_stream(gateway) as old:
         gateway.reload(2)

@@ -9,6 +9,7 @@ record cannot wait for it: its record is lost, too.
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel
 from zope.interface import implementer
@@ -18,7 +19,7 @@ from .line import is_noise
 
 
 @implementer(ILogObserver)
-class LossyObserver:
+class LossyObserver(ABC):
     """Gives log records to `_write`, which a subclass has."""
 
     #: Whether `gateway.redact.redacting` passes on, besides texts, what a record is made of.
@@ -57,9 +58,9 @@ class LossyObserver:
         self._untold -= count
         return True
 
+    @abstractmethod
     def _write(self, event: LogEvent) -> bool:
         """Write one record without waiting; whether that was possible.  Never raises."""
-        raise NotImplementedError
 
     def _loss(self, event: LogEvent, count: int) -> LogEvent:
         return {

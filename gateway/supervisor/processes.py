@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from ..journal.kinds import Kind
 from ..listening import Listener
@@ -112,14 +112,8 @@ class Processes:
     def kill(self, member: Member, why: str, *, stacks: bool) -> None:
         """See `Launcher`."""
         worker = self._workers[member]
-        _log.error(
-            "worker {worker} (pid {pid}) is killed: {why}",
-            worker=member.name,
-            pid=worker.pid,
-            why=why,
-            generation=member.generation.number,
-            kind=Kind.WORKER_STUCK if stacks else None,
-        )
+        kind = Kind.WORKER_STUCK if stacks else None
+        _tell(LogLevel.error, worker, "is killed: {why}", kind, why=why)
         self._killed[member] = self._reactor.seconds()
         self._watchdog.forget(worker)
         worker.kill(why, stacks=stacks)
@@ -132,24 +126,12 @@ class Processes:
 
     def worker_accepts(self, worker: WorkerProcess) -> None:
         """See `Owner`."""
-        _log.info(
-            "worker {worker} (pid {pid}) serves",
-            worker=worker.member.name,
-            pid=worker.pid,
-            generation=worker.member.generation.number,
-            kind=Kind.WORKER_STARTED,
-        )
+        _tell(LogLevel.info, worker, "serves", Kind.WORKER_STARTED)
         self.generations.accepts(worker.member)
 
     def worker_leaves(self, worker: WorkerProcess) -> None:
         """See `Owner`."""
-        _log.info(
-            "worker {worker} (pid {pid}) was told to end and drains",
-            worker=worker.member.name,
-            pid=worker.pid,
-            generation=worker.member.generation.number,
-            kind=Kind.DRAIN,
-        )
+        _tell(LogLevel.info, worker, "was told to end and drains", Kind.DRAIN)
         self.generations.leaves(worker.member)
 
     def worker_beats(self, worker: WorkerProcess) -> None:
@@ -164,3 +146,17 @@ class Processes:
         self._killed.pop(worker.member, None)
         self._watchdog.forget(worker)
         self.generations.died(worker.member, why)
+
+
+def _tell(level: Any, worker: WorkerProcess, what: str, kind: Kind | None, **more: object) -> None:
+    """Log `what` a worker does."""
+    member = worker.member
+    _log.emit(
+        level,
+        f"worker {{worker}} (pid {{pid}}) {what}",
+        worker=member.name,
+        pid=worker.pid,
+        generation=member.generation.number,
+        kind=kind,
+        **more,
+    )

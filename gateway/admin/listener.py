@@ -32,7 +32,13 @@ from .site import AdminResource, AdminSite
 
 _log = Logger(namespace="gateway.admin")
 
-_LIMITS = FrontLimits(head=HeadLimits(total=16 * 1024, fields=100), write_timeout=30.0)
+#: Who is slow has one of few connections: what is asked here is small, and asked by programs.
+_LIMITS = FrontLimits(
+    head=HeadLimits(total=16 * 1024, fields=100),
+    head_timeout=3.0,
+    body_grace=3.0,
+    write_timeout=30.0,
+)
 
 
 class AdminListener:

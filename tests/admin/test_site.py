@@ -193,6 +193,37 @@ def test_whoever_comes_has_room_as_long_as_a_connection_only_waits(asked: Asked)
         wire.lose()
 
 
+@given(
+    sent=st.sampled_from(
+        (
+            b"",
+            b"GET /heal",
+            b"POST /api/v1/drain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n",
+        )
+    )
+)
+def test_slow_senders_hold_the_listener_for_a_few_seconds_only(
+    tmp_path_factory: pytest.TempPathFactory, sent: bytes
+) -> None:
+    """O8: of a head or a body, however often another byte comes: 3 s and 2 s after the refusal."""
+    asked = Asked(a_config(tmp_path_factory.mktemp("a")))
+    wires = []
+    for _ in range(CONNECTIONS):
+        wire = Wire(Channel(asked.site), asked.clock)
+        wire.makeConnection()
+        wire.deliver(sent)
+        wires.append(wire)
+    assert asked.site.buildProtocol(None) is None
+    for _ in range(5):
+        asked.clock.advance(1)
+        for wire in wires:
+            wire.deliver(sent and b"x")
+            wire.read()
+    asked.clock.advance(0)
+    assert asked.site.buildProtocol(None) is not None
+    assert not asked.site.open_channels
+
+
 # Who may ask.
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.listening import Listener, ListenError, open_listener
 from gateway.supervisor.sockets import Sockets, places
+from tests.process.gateway_process import free_port
 
 
 class FakeListener:
@@ -142,6 +143,9 @@ def test_all_are_closed_at_the_end(sockets: Sockets, opener: Opener) -> None:
         ("ssl:443:privateKey=/a", "ssl:443:privateKey=/b:certKey=/c", True),
         ("tcp:80:interface=127.0.0.1", "tcp:interface=127.0.0.1:port=80:backlog=9", True),
         ("tcp:80:interface=127.0.0.1", "tcp:80", False),
+        ("tcp:80", "tcp:80:interface=0.0.0.0", True),
+        (r"tcp6:80:interface=\:\:1", r"tcp:80:interface=0\:0\:0\:0\:0\:0\:0\:1", True),
+        ("tcp:80:interface=localhost", "tcp:81:interface=localhost", False),
         ("tcp6:80", "tcp:80", False),
         ("tls:/certificates", "tcp6:443", True),
         ("unix:/a", "unix:/a:mode=600", True),
@@ -158,3 +162,34 @@ def test_any_free_port_is_another_one_each_time() -> None:
     """O3: the same text twice is two sockets."""
     one, two = places(["tcp:0", "tcp:0"])
     assert one != two
+
+
+def test_another_address_of_a_port_of_one_s_own_takes_two_reloads_or_a_restart() -> None:
+    """O3, O7: nobody else has the port, which is what the message of a start would make of it."""
+    port = free_port()
+    old, new = f"tcp:{port}:interface=127.0.0.1", f"tcp:{port}"
+    sockets = Sockets({})
+    [had] = sockets.take([old])
+    with pytest.raises(ListenError) as caught:
+        sockets.take([new])
+    assert str(caught.value).startswith(f"listen = {new}: ")
+    assert "Address already in use" in str(caught.value)
+    assert caught.value.hint == (
+        f"this gateway itself has the port, by {old}: restart it, or leave that out of listen for "
+        "one reload and write this one for the next"
+    )
+    assert had.fileno() >= 0
+    sockets.keep()
+    sockets.take([new])
+    sockets.keep()
+
+
+def test_a_port_that_another_program_has_is_told_as_at_a_start() -> None:
+    """O7: whatever other ports are one's own."""
+    sockets = Sockets({})
+    sockets.take(["tcp:0:interface=127.0.0.1"])
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        text = f"tcp:{other.getsockname()[1]}:interface=127.0.0.1"
+        with pytest.raises(ListenError, match="is another gateway running"):
+            sockets.take([text])
+    sockets.keep()

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import pytest
 
@@ -66,7 +66,7 @@ class SystemCalls:
         return [f"{n:4} of {len(self.units)}: {shape}" for shape, n in shapes.most_common(count)]
 
 
-def left_out(error: NotTraced) -> None:
+def left_out(error: NotTraced) -> NoReturn:
     """Leave the test out, or have it fail in CI."""
     reason = f"not tested: system calls of the hot path; {error}"
     if os.environ.get("CI") == "true":
@@ -95,7 +95,7 @@ def count(work: Work, folder: Path) -> SystemCalls:
                 gateway.new_rows()  # the price of a model is asked for once, in a thread
             for _ in range(_WARM):
                 unit()
-            with _traced(pid, folder / "trace"):
+            with traced(pid, folder / "trace"):
                 for _ in range(_UNITS):
                     unit()
     finally:
@@ -155,7 +155,7 @@ def _exactly(client: socket.socket, size: int) -> bytes:
 
 
 @contextlib.contextmanager
-def _traced(pid: int, trace: Path) -> Iterator[None]:
+def traced(pid: int, trace: Path) -> Iterator[None]:
     """Have strace write what the main thread asks of the kernel; raises `NotTraced`."""
     options = ["-qq", "-yy", "-s", str(_SHOWN), "-e", "signal=none", "-o", str(trace)]
     tracer = subprocess.Popen(

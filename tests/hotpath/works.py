@@ -132,7 +132,7 @@ _COMPLETION: Final = _json(
     }
 )
 
-_MESSAGE: Final = {
+_MESSAGE: Final[dict[str, Any]] = {
     "id": "msg_0123456789",
     "type": "message",
     "role": "assistant",
@@ -195,3 +195,6 @@ REQUEST: Final = _request("request of 2 KB", 2000)
 LARGE_REQUEST: Final = _request("request of 200 KB", 200_000)
 
 WORKS: Final = (OPENAI_EVENT, ANTHROPIC_EVENT, REQUEST, LARGE_REQUEST)
+
+#: Those that are done through sockets, too.  How many reads a large request takes, TCP decides.
+SENT: Final = (OPENAI_EVENT, REQUEST)

@@ -1,0 +1,67 @@
+"""Counts what an event and a request cost now, beside the budget; for whoever makes them cheaper::
+
+    python -m tests.hotpath.count [--top 40] [--work NAME] [--write]
+
+``--top`` says which functions are called most, by calls per unit; system calls are shown as the
+units' sequences of them.  ``--write`` makes the figures the budget.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.hotpath import calls, system_calls
+from tests.hotpath.budget import Budget, running
+from tests.hotpath.works import SENT, WORKS, Work
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Count, print, and write if that is asked for."""
+    parser = argparse.ArgumentParser(description="Counts what an event and a request cost.")
+    names = [work.name for work in WORKS]
+    parser.add_argument("--work", choices=names, help="this one only")
+    parser.add_argument("--top", type=int, default=0, metavar="N", help="show the N most called")
+    parser.add_argument("--write", action="store_true", help="make the figures the budget")
+    options = parser.parse_args(arguments)
+    budget = Budget.read()
+    figures = {name: dict(budget.figures.get(name, {})) for name in names}
+    print(f"Python {running()}; the budget was counted with {budget.python}")
+    for work in WORKS:
+        if options.work not in (None, work.name):
+            continue
+        counted, top = _counted(work, options.top)
+        print(f"\n{work.name}")
+        for key, figure in counted.items():
+            old = figures[work.name].get(key)
+            beside = "no budget yet" if old is None else f"budget {old:g}"
+            print(f"{figure:8g}  {key} per {work.unit} ({beside})")
+        print(*top, sep="\n", end="\n" if top else "")
+        figures[work.name].update(counted)
+    if options.write:
+        Budget(running(), figures).write()
+    return 0
+
+
+def _counted(work: Work, top: int) -> tuple[dict[str, float], list[str]]:
+    """The work's figures, and the lines of what is called most."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = calls.count(work, Path(folder))
+    figures, lines = found.figures(), found.top(top)
+    if work in SENT:
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                told = system_calls.count(work, Path(folder))
+        except system_calls.NotTraced as error:
+            print(f"system calls are not counted: {error}", file=sys.stderr)
+        else:
+            figures |= told.figures()
+            lines += told.top(top)
+    return figures, lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections import Counter
-from collections.abc import Callable
+import sysconfig
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType
@@ -30,7 +31,7 @@ _UNITS: Final = 50
 _PRODUCT: Final = f"{Path(gateway.__file__).parent}/"
 _EDGE: Final = (f"{ROOT / 'tests'}/", task.__file__)
 #: Left out in front of files' names.
-_FOLDERS: Final = (f"{ROOT}/", "/site-packages/")
+_FOLDERS: Final = (f"{ROOT}/", "/site-packages/", f"{sysconfig.get_path('stdlib')}/")
 
 #: A function of C by its name, and the code that calls it.
 _CKey = tuple[str, CodeType]
@@ -52,8 +53,19 @@ class Calls:
 
     def top(self, count: int) -> list[str]:
         """Lines of the functions that are called most."""
-        both = [(-n, name) for calls in (self.python, self.c) for name, n in calls.items()]
-        return [f"{-n:8.2f}  {name}" for n, name in sorted(both)[:count]]
+        return _lines({**self.python, **self.c}, count)
+
+    def files(self) -> list[str]:
+        """Lines of the files whose functions are called or call functions of C."""
+        sums: defaultdict[str, float] = defaultdict(float)
+        for name, n in (*self.python.items(), *self.c.items()):
+            sums[name.rpartition(" in ")[2].partition(":")[0]] += n
+        return _lines(sums, len(sums))
+
+
+def _lines(calls: Mapping[str, float], count: int) -> list[str]:
+    ordered = sorted((-n, name) for name, n in calls.items())
+    return [f"{-n:8.2f}  {name}" for n, name in ordered[:count]]
 
 
 class _Counter:
@@ -163,8 +175,9 @@ def _name(frame: FrameType) -> str:
     """What the code of `frame` is called, behind its file."""
     code = frame.f_code
     path, name = code.co_filename, code.co_qualname.replace("<locals>.", "")
-    if path == "<string>" and "self" in frame.f_locals:  # dataclasses make it, all by one name
-        made = type(frame.f_locals["self"])
+    if path == "<string>" and code.co_argcount:  # made for a dataclass or a named tuple
+        first = frame.f_locals[code.co_varnames[0]]
+        made = first if isinstance(first, type) else type(first)
         return f"{made.__module__.replace('.', '/')}.py:{made.__qualname__}.{code.co_name}"
     for folder in _FOLDERS:
         path = path.rpartition(folder)[2]

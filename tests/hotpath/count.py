@@ -1,9 +1,10 @@
 """Counts what an event and a request cost now, beside the budget; for whoever makes them cheaper::
 
-    python -m tests.hotpath.count [--top 40] [--work NAME] [--write]
+    python -m tests.hotpath.count [--top 40] [--files] [--work NAME] [--write]
 
 ``--top`` says which functions are called most, by calls per unit; system calls are shown as the
-units' sequences of them.  ``--write`` makes the figures the budget.
+units' sequences of them.  ``--files`` sums the calls up by the files that they are made in or, of
+Python functions, defined in.  ``--write`` makes the figures the budget.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [work.name for work in WORKS]
     parser.add_argument("--work", choices=names, help="this one only")
     parser.add_argument("--top", type=int, default=0, metavar="N", help="show the N most called")
+    parser.add_argument("--files", action="store_true", help="show the calls of each file")
     parser.add_argument("--write", action="store_true", help="make the figures the budget")
     options = parser.parse_args(arguments)
     budget = Budget.read()
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for work in WORKS:
         if options.work not in (None, work.name):
             continue
-        counted, top = _counted(work, options.top)
+        counted, top = _counted(work, options.top, files=options.files)
         print(f"\n{work.name}")
         for key, figure in counted.items():
             old = figures[work.name].get(key)
@@ -46,11 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _counted(work: Work, top: int) -> tuple[dict[str, float], list[str]]:
+def _counted(work: Work, top: int, *, files: bool) -> tuple[dict[str, float], list[str]]:
     """The work's figures, and the lines of what is called most."""
     with tempfile.TemporaryDirectory() as folder:
         found = calls.count(work, Path(folder))
     figures, lines = found.figures(), found.top(top)
+    if files:
+        lines += found.files()
     if work in SENT:
         try:
             with tempfile.TemporaryDirectory() as folder:

@@ -24,6 +24,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
+from msgspec import Struct
+
 from .config.model import Proxy
 from .http1 import Fields
 from .http1.grammar import HOST, is_token
@@ -74,8 +76,7 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where a request comes from, and how the upstream is told."""
 
     client: str  #: the address that is recorded, or `LOCAL`

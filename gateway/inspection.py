@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .coding import UnknownCoding, decoded
 from .dialects.base import Peek
@@ -18,8 +20,7 @@ _MOST_FOLD: Final = 100
 _LEAST_DECODED: Final = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+class Inspection(Struct, frozen=True):
     """What was seen."""
 
     peek: Peek

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from .callers import Caller
 from .config.model import Route
@@ -10,8 +10,7 @@ from .dialects.base import Dialect
 from .exchange.forward import Forward
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """Where a request goes, from whom, and how."""
 
     route: Route

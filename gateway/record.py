@@ -10,13 +10,17 @@ This module knows nothing of sockets, of SQL or of any dialect, and imports noth
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 #: A value that a row may hold.
 Value = str | int | float | bool | None
@@ -85,8 +89,7 @@ class UsageSource(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """Token counts in one meaning for every dialect.  None is "not told"; 0 is "told to be none".
 
     `input_tokens` is the whole input, tokens read from and written to a cache included;
@@ -101,8 +104,7 @@ class Usage:
     reasoning_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Struct, frozen=True):
     """What is known of a request before its upstream is asked: the ledger's opening entry."""
 
     id: str
@@ -124,8 +126,7 @@ class Intent:
     answer_of: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A settled exchange: its intent and how it went.  Times in milliseconds from its start."""
 
     intent: Intent
@@ -148,7 +149,7 @@ class Record:
     response_bytes: int | None = None
     events: int | None = None
     keepalives: int | None = None
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = Usage()
     usage_source: UsageSource = UsageSource.NONE
     usage_raw: str | None = None
     cost_usd: float | None = None
@@ -164,8 +165,7 @@ class Record:
         """The record as the columns of `COLUMNS`: the shape of a row, of JSON and of log fields."""
         flat: dict[str, Value] = {}
         for source in (self.intent, self, self.usage):
-            for f in fields(source):
-                flat[f.name] = getattr(source, f.name)
+            flat.update(asdict(source))
         flat["started_at"] = timestamp(self.intent.started_at)
         flat["ended_at"] = timestamp(self.ended_at)
         return {name: flat[name] for name in COLUMNS}
@@ -184,7 +184,7 @@ COLUMNS: tuple[str, ...] = (
 )  # fmt: skip
 
 #: The columns that an `Intent` fills.
-INTENT_COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Intent))
+INTENT_COLUMNS: tuple[str, ...] = Intent.__struct_fields__
 
 
 def intent_row(intent: Intent) -> Mapping[str, Value]:
@@ -195,9 +195,19 @@ def intent_row(intent: Intent) -> Mapping[str, Value]:
 
 
 def timestamp(seconds: float) -> str:
-    """Seconds since the epoch as ISO 8601 in UTC, with microseconds: text that sorts as time."""
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return moment.isoformat(timespec="microseconds")[:-6] + "Z"  # in place of +00:00
+    """Seconds since the epoch as ISO 8601 in UTC, with microseconds: text that sorts as time.
+
+    Raises ValueError, OverflowError or OSError on times that no calendar has.
+    """
+    fraction, whole = math.modf(seconds)
+    carry, microseconds = divmod(round(fraction * 1_000_000), 1_000_000)
+    return f"{_second(int(whole) + carry)}.{microseconds:06d}Z"
+
+
+@functools.lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    """A whole second; the times that are written follow each other, many in one second."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()[:19]
 
 
 def new_id() -> str:

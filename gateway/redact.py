@@ -19,11 +19,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from operator import attrgetter
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
+from msgspec.structs import replace
 from twisted.logger import ILogObserver, LogEvent, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from twisted.logger import (
     ILogObserver,
     LogEvent,
@@ -296,7 +296,7 @@ def make_record(**changed: Any) -> Record:
     own = {name: value for name, value in changed.items() if hasattr(intent, name)}
     rest = {name: value for name, value in changed.items() if name not in own}
     return Record(
-        intent=dataclasses.replace(intent, **own),
+        intent=structs.replace(intent, **own),
         ended_at=2.0,
         outcome=Outcome.FINISHED,
         phase=Phase.DONE,
@@ -310,7 +310,7 @@ def test_a_row_has_no_secret_in_any_text_that_came_from_outside(name: str, secre
     """H8: a key reaches no row."""
     record = make_record(**{name: f"it is {secret}!"})
     intent = redactor.intent(record.intent, [b"plain-canary"])
-    clean = dataclasses.replace(redactor.record(record, [b"plain-canary"]), intent=intent)
+    clean = structs.replace(redactor.record(record, [b"plain-canary"]), intent=intent)
     row = {**record.as_row(), "response_id": record.response_id}
     clean_row = {**clean.as_row(), "response_id": clean.response_id}
     assert clean_row == {**row, name: f"it is {HIDDEN}!"}
@@ -332,8 +332,8 @@ def test_every_text_of_a_row_is_redacted_or_the_gateway_s_own() -> None:
     texts = {
         field.name
         for source in (Intent, Record)
-        for field in dataclasses.fields(source)
-        if field.type in ("str", "str | None")
+        for field in structs.fields(source)
+        if field.type in (str, str | None)
     }
     assert texts == own.union(FOREIGN_INTENT_TEXTS, FOREIGN_RECORD_TEXTS)
 

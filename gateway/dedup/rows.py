@@ -7,9 +7,11 @@ and costs nothing, since the leader's row has it all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from msgspec.structs import replace
 
 from ..record import ErrorCode, Intent, Outcome, Phase, Record
 

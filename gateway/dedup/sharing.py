@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
+from msgspec import structs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
@@ -100,7 +101,7 @@ class Dedup:
         audience.exchange = Exchange(
             replace(services, links=(("dedup", settled), *services.links)),
             # Each listener has that deadline of its own.
-            replace(match, route=replace(match.route, client_write_timeout=None)),
+            structs.replace(match, route=replace(match.route, client_write_timeout=None)),
             pool,
             seen,
             audience,
@@ -149,7 +150,7 @@ class Dedup:
         self, request: Request, match: Match, intent: Intent, recording: Recording[Listener]
     ) -> None:
         services = self._services
-        intent = replace(intent, answer_of=recording.id)
+        intent = structs.replace(intent, answer_of=recording.id)
         replay = recording.completed is not None
         request.body = []
         request.release_body()
@@ -162,7 +163,7 @@ class Dedup:
             assert course is not None
             row = followers(intent, course, services.wall(), recording.record, replay=replay)
             if hooked is not None:
-                row = replace(row, tags=hooked.tags())
+                row = structs.replace(row, tags=hooked.tags())
             row = services.redactor.record(row, match.caller.credentials)
             completion_chain(services.links).callback(row)
 

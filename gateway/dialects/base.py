@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Final
+
+from msgspec import Struct
 
 from ..record import ErrorCode, Usage
 
@@ -25,8 +27,7 @@ class BadRequest(ValueError):
     """The request cannot be understood as its dialect; the text tells the client what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Peek:
+class Peek(Struct, frozen=True):
     """What the gateway needs to know of a request."""
 
     model: str | None = None
@@ -46,8 +47,7 @@ class Peek:
 UNSEEN: Final = Peek()
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """An error as the gateway reports it to a client, in any dialect's shape.
 
     `status` is the HTTP status (the upstream's own where it sent one); `code` the gateway's code;
@@ -62,12 +62,11 @@ class Trouble:
     provider_code: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What a meter saw in a response."""
 
     model: str | None = None
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = Usage()
     usage_raw: str | None = None  #: the provider's usage objects as JSON text
     usage_problem: str | None = None  #: why the usage was not believed
     stop_reason: str | None = None
@@ -92,8 +91,7 @@ class StreamKind(Enum):
     ARRAY = "one JSON array, sent element by element"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How far a stream has come where the gateway wants to say something itself.
 
     The default is a stream of which only what the gateway itself said has been passed on.
@@ -102,7 +100,7 @@ class Standing:
     kind: StreamKind = StreamKind.EVENTS
     started: bool = False  #: an event of the upstream's has been passed on
     after_id: bool = False  #: one of its events had an ``id:`` line
-    reading: Reading = field(default_factory=Reading)  #: what the stream's meter has seen
+    reading: Reading = Reading()  #: what the stream's meter has seen
 
 
 #: A stream that the gateway begins itself.

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from ..awsstream import Frame, FrameReader
 from ..record import Usage

@@ -12,8 +12,9 @@ to neither is the upstream's to refuse: here, nothing more is found in it.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from .base import UNSEEN, Peek
 from .request import NAME_LIMIT

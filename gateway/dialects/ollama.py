@@ -11,10 +11,10 @@ an answer piece by piece at a piece that is only white space.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from ..sse import BOM
 from .base import FRESH, UNSEEN, Dialect, Meter, Peek, Standing, StreamKind, Trouble

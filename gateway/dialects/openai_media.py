@@ -8,10 +8,10 @@ some servers know a ``stream`` there that answers with audio.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from ..sse import BOM
 from .base import UNSEEN, Meter, Peek, StreamKind

@@ -7,8 +7,9 @@ totals include.  A server that mixes the two up is read by the names that it use
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Final, NamedTuple
+
+from msgspec.structs import asdict
 
 from ..record import Usage
 from .counts import RAW_LIMIT, Unbelievable, believe, part_of, told

@@ -6,8 +6,9 @@ bound: a read that decodes to more, or to nothing, ends the reading, and the row
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from ..coding import CodingError, Decoder, TooLarge, UnknownCoding
 from ..dialects.base import Dialect, Meter, Peek, Reading, ResultsMeter

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..record import Phase
 from .settled import Course
 
 
-@dataclass(frozen=True, slots=True)
-class Glance:
+class Glance(Struct, frozen=True):
     """What an exchange knows of itself at a moment.  Made when somebody asks, never per event."""
 
     phase: Phase

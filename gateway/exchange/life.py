@@ -18,9 +18,10 @@ is broken instead.  Nothing is added behind a terminal event that the client has
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from msgspec import Struct
 
 from ..http1 import LocalError
 from ..record import ErrorCode, Outcome, Phase
@@ -58,8 +59,7 @@ class Farewell(Enum):
     ABORT = "break the body visibly"
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Struct, frozen=True):
     """Something that ends an exchange.  `status` is what an error response would carry."""
 
     kind: Kind
@@ -70,8 +70,7 @@ class Signal:
     provider_code: str | None = None  #: likewise its code
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """How an exchange ended, and what is to be done about it."""
 
     outcome: Outcome
@@ -81,8 +80,7 @@ class Ending:
     farewell: Farewell
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(Struct, frozen=True):
     """What the relay knows at the moment of a signal."""
 
     body: Body = Body.NOT_COMMITTED

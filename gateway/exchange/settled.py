@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..dialects.base import Reading
 from ..http1 import ResponseHead
@@ -17,8 +17,7 @@ _ID_LIMIT = 200
 _REQUEST_IDS = (b"x-request-id", b"request-id", b"x-amzn-requestid")
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(Struct, frozen=True):
     """How an exchange went.  Moments are the exchange's clock's, in seconds."""
 
     moments: Moments

@@ -5,8 +5,9 @@ Nothing here decides or acts: it is asked by the exchange, and by those who look
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from ..dialects.base import Peek
 from ..match import Match

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec import Struct
+
 from ..http1 import Framing, reason_phrase, response_bytes
 
 if TYPE_CHECKING:
@@ -33,8 +35,7 @@ class Refusal:
         return head if bodiless else head + self.body
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """A request whose body is read."""
 
     max_body: int  #: bytes

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from .errors import RemoteError
 from .fields import Fields
@@ -19,8 +20,7 @@ class FramingKind(Enum):
     UNTIL_CLOSE = "until close"
 
 
-@dataclass(frozen=True, slots=True)
-class Framing:
+class Framing(Struct, frozen=True):
     """How one body is framed; `length` is bytes, for `FramingKind.LENGTH` alone."""
 
     kind: FramingKind

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+
 from . import grammar
 from .errors import RemoteError
 from .fields import Fields
@@ -46,8 +48,7 @@ class StatusLine(NamedTuple):
     minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(Struct, frozen=True):
     """A request's head.  `minor` is the x of HTTP/1.x."""
 
     method: bytes
@@ -66,8 +67,7 @@ class RequestHead:
         return _persistent(self.minor, self.fields)
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(Struct, frozen=True):
     """A response's head.  `minor` is the x of HTTP/1.x."""
 
     status: int

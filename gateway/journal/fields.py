@@ -7,7 +7,6 @@ a settled request, or what else says whom a record is about.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from operator import attrgetter
 from typing import Final
 
@@ -18,7 +17,7 @@ from ..record import COLUMNS, INTENT_COLUMNS, Record, Usage, Value, timestamp
 #: Of any event, also without a row: the request, and the process, that it is about.
 ABOUT: Final = ("id", "worker", "generation")
 
-_USAGE_COLUMNS: Final = frozenset(f.name for f in fields(Usage))
+_USAGE_COLUMNS: Final = frozenset(Usage.__struct_fields__)
 
 
 def _place(column: str) -> str:

@@ -7,7 +7,6 @@ that are none would otherwise make a whole transaction fail, again and again.
 
 from __future__ import annotations
 
-from dataclasses import fields
 from math import isfinite
 from operator import attrgetter
 
@@ -17,7 +16,7 @@ from .schema import SETTLED
 #: A row's values, in the order of `schema.OPENED` or of `schema.SETTLED`.
 Row = tuple[str | int | float | None, ...]
 
-_USAGE_COLUMNS = frozenset(f.name for f in fields(Usage))
+_USAGE_COLUMNS = frozenset(Usage.__struct_fields__)
 _INT64 = 1 << 63
 
 

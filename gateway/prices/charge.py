@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from ..nature import BATCH_RESULT
 from ..record import Outcome, Record, Usage, Value
 
-_COUNTS = tuple(f.name for f in fields(Usage))
+_COUNTS = Usage.__struct_fields__
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Final
 
+from msgspec import structs
 from twisted.logger import Logger
 
 from ..config.model import Config
@@ -21,7 +22,7 @@ from .charge import Charge, charge_of
 from .linear import Rule, Verdict
 from .offline import ListPrices
 from .own import OwnPrices
-from .quick import PERIOD, QuickPrices, key_of, start_of, with_cost
+from .quick import PERIOD, QuickPrices, key_of, start_of
 from .rates import Rates
 from .usage_raw import extras
 
@@ -134,7 +135,7 @@ class Pricer:
             self._name(charge)
             return record
         self._priced += 1
-        return with_cost(record, price.cost_usd, price.snapshot)
+        return structs.replace(record, cost_usd=price.cost_usd, price_snapshot=price.snapshot)
 
     def _learn(self, record: Record, charge: Charge) -> None:
         """Remember how requests like this one are priced.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+from msgspec.structs import asdict
 
 from gateway.record import ErrorCode, Usage, Value
 from tests.matrix.clients import RESPONSES, Words

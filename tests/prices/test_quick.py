@@ -7,7 +7,6 @@ import itertools
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.config.model import Family
 from gateway.dialects.counts import MOST
@@ -22,7 +22,7 @@ from gateway.prices import Price, Pricer
 from gateway.prices.charge import charge_of
 from gateway.prices.linear import Amounts, Linear, Verdict, linear
 from gateway.prices.own import OwnPrices
-from gateway.prices.quick import PERIOD, QuickPrices, with_cost
+from gateway.prices.quick import PERIOD, QuickPrices
 from gateway.prices.usage_raw import Extras, extras, has_extras
 from gateway.record import Outcome, Record, Usage
 from tests.ledger.helpers import BEGAN, a_record, an_intent
@@ -277,12 +277,6 @@ def test_names_that_are_asked_for_are_not_remembered_for_ever() -> None:
         known.learn(("api", str(number), None, 0), Verdict.UNKNOWN)
     assert len(known._rules) <= 2000
     assert known.knows(("api", "4999", None, 0))
-
-
-@given(st.floats(0, 1000), st.text(max_size=5))
-def test_a_record_with_a_cost_is_otherwise_the_same(cost: float, snapshot: str) -> None:
-    one = record(tags="{}", replay=True, response_id="x")
-    assert with_cost(one, cost, snapshot) == replace(one, cost_usd=cost, price_snapshot=snapshot)
 
 
 # What a text of usage can hide.

@@ -28,6 +28,7 @@ from ..record import ErrorCode, Intent, Phase, Record
 from ..upstream.connection import Connection
 from ..upstream.errors import UpstreamError
 from ..upstream.pool import Pool
+from ..upstream.receiver import TakeBody
 from .completion import completion_chain
 from .deadlines import Deadlines, Moments
 from .farewell import take_leave
@@ -225,18 +226,13 @@ class Exchange:
         """An interim response has come."""
         self._reply.interim(head)
 
-    def head_received(self, head: ResponseHead, framing: Framing) -> None:
+    def head_received(self, head: ResponseHead, framing: Framing) -> TakeBody:
         """The upstream has answered."""
         assert self._connection is not None
         self._life.enter(Phase.FIRST_EVENT)
         peek, asks_usage = self._story.peek, self._seen.asks_usage
-        self._reply.begin(head, framing, self._connection, peek, asks_usage=asks_usage)
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of the body, out of their framing: the hot path."""
-        relay = self._reply.relay
-        if relay is not None:
-            relay.feed(data)
+        relay = self._reply.begin(head, framing, self._connection, peek, asks_usage=asks_usage)
+        return relay.feed
 
     def response_ended(self) -> None:
         """The body is whole as HTTP goes."""

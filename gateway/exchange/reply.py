@@ -89,8 +89,10 @@ class Reply:
         peek: Peek,
         *,
         asks_usage: bool,
-    ) -> None:
+    ) -> Relay:
         """The final head has come on `connection`: pass it on, or find out what to tell instead.
+
+        What is returned takes the body.
 
         `peek` and `asks_usage` are what is known of the request.
         """
@@ -115,6 +117,7 @@ class Reply:
             self._moments.heard = now
             self._request.start(head.status, reason, pairs, framing)
         self._press(connection)
+        return self.relay
 
     def _stream_relay(
         self, kind: StreamKind, mask: KeyMask | None, *, begun: bool, strip_usage: bool

@@ -8,6 +8,7 @@ begun.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import (
@@ -30,6 +31,9 @@ class Answering(Protocol):
 
     transport: Any
 
+    #: Writes bytes of a response: the transport's own method, because it is called for every event.
+    write: Callable[[bytes], None]
+
     def __init__(self) -> None:
         self.persistent = True
         self._producer: IPushProducer | None = None
@@ -42,11 +46,8 @@ class Answering(Protocol):
         self._peer: IAddress = self.transport.getPeer()
         self._host: IAddress = self.transport.getHost()
         self._secure = ISSLTransport.providedBy(self.transport)
+        self.write = self.transport.write
         self.transport.registerProducer(self, True)
-
-    def write(self, data: bytes) -> None:
-        """Write bytes of a response."""
-        self.transport.write(data)
 
     def writeSequence(self, iovec: list[bytes]) -> None:
         """Write several pieces of a response."""

@@ -7,11 +7,13 @@ They hold a bounded number of bytes whatever comes.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from . import grammar
 from .errors import RemoteError, Truncated
 from .framing import Framing, FramingKind
+
+_CR: Final = 0x0D
 
 #: Bytes of one chunk's size line, extensions included, and of a whole trailer section.
 MAX_SIZE_LINE = 1024
@@ -116,54 +118,54 @@ class ChunkedDecoder:
         self.excess = b""
 
     def feed(self, data: bytes) -> bytes:
-        """See `BodyDecoder.feed`."""
+        """See `BodyDecoder.feed`.
+
+        Called for every read of a stream, which nearly always is one whole chunk: hence one loop
+        that calls little.
+        """
         if self.done:
             self.excess += data
             return b""
-        left = self._left
-        if left and len(data) < left:  # the middle of a large chunk: nothing to look at
-            self._left = left - len(data)
-            return data
         if self._line:
             data, self._line = self._line + data, b""
         pieces: list[bytes] = []
+        position, end = 0, len(data)
         try:
-            self._take(data, pieces)
+            while position < end:
+                if self._left:
+                    piece = data[position : position + self._left]
+                    pieces.append(piece)
+                    position += len(piece)
+                    self._left -= len(piece)
+                    self._need_crlf = not self._left
+                elif self._need_crlf:
+                    crlf = data[position : position + 2]
+                    if crlf != b"\r\n":
+                        if crlf == b"\r":
+                            self._line = crlf
+                            break
+                        raise RemoteError("a chunk's data is not followed by CRLF")
+                    position += 2
+                    self._need_crlf = False
+                else:
+                    newline = data.find(b"\n", position)
+                    if newline < 0:
+                        self._keep_line(data[position:])
+                        break
+                    if newline == position or data[newline - 1] != _CR:
+                        raise RemoteError("a line of the chunked coding ends in LF without CR")
+                    if self._in_trailers:
+                        self._take_trailer(data[position : newline - 1])
+                    else:
+                        self._take_size(data, position, newline - 1)
+                    position = newline + 1
+                    if self.done:
+                        self.excess = data[position:]
+                        break
         except RemoteError as error:
             error.before = b"".join(pieces)
             raise
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _take(self, data: bytes, pieces: list[bytes]) -> None:
-        position = 0
-        while not self.done:
-            if self._left:
-                piece = data[position : position + self._left]
-                position += len(piece)
-                self._left -= len(piece)
-                pieces.append(piece)
-                if self._left:
-                    break
-                self._need_crlf = True
-            if self._need_crlf:
-                end = data[position : position + 2]
-                if end != b"\r\n":
-                    if b"\r\n".startswith(end):
-                        self._line = end
-                        break
-                    raise RemoteError("a chunk's data is not followed by CRLF")
-                position += 2
-                self._need_crlf = False
-            newline = data.find(b"\n", position)
-            if newline < 0:
-                self._keep_line(data[position:])
-                break
-            if data[newline - 1 : newline] != b"\r" or newline == position:
-                raise RemoteError("a line of the chunked coding ends in LF without CR")
-            self._take_line(data[position : newline - 1])
-            position = newline + 1
-        if self.done:
-            self.excess = data[position:]
 
     def eof(self) -> None:
         """See `BodyDecoder.eof`."""
@@ -176,17 +178,15 @@ class ChunkedDecoder:
             raise RemoteError(f"a line of the chunked coding is longer than {limit} bytes")
         self._line = line
 
-    def _take_line(self, line: bytes) -> None:
-        if self._in_trailers:
-            self._take_trailer(line)
-            return
-        match = grammar.CHUNK_SIZE.fullmatch(line) if len(line) <= MAX_SIZE_LINE else None
+    def _take_size(self, data: bytes, begin: int, end: int) -> None:
+        length = end - begin
+        match = grammar.CHUNK_SIZE.fullmatch(data, begin, end) if length <= MAX_SIZE_LINE else None
         if match is None:
             raise RemoteError("a chunk's size line is malformed")
-        self._left = int(match[1], 16)
-        self._in_trailers = not self._left
-        self._size += self._left
-        self._framing += len(line) + 4
+        size = self._left = int(match[1], 16)
+        self._in_trailers = not size
+        self._size += size
+        self._framing += length + 4
         if self._lean and self._framing > FREE_OVERHEAD + MAX_OVERHEAD_SHARE * self._size:
             raise RemoteError("the chunks are too small: the body is mostly framing")
 

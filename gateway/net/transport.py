@@ -102,6 +102,14 @@ class StreamTransport:
         self._reactor.addReader(self)
         self.protocol.makeConnection(self)
 
+    def hand_over(self, protocol: IProtocol) -> None:
+        """Give what is read, and word of the end, to `protocol` from now on.
+
+        For what stands inside a wrapper that has done its work: Twisted's endpoints put one around
+        each protocol, to be told when it is connected, and leave it there.
+        """
+        self.protocol = protocol
+
     # What the reactor calls.
 
     def fileno(self) -> int:

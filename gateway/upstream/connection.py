@@ -34,9 +34,10 @@ from ..http1 import (
 from ..http1.body import BodyDecoder, decoder_for
 from ..http1.errors import Truncated
 from ..http1.head import parse_response, parse_status_line
+from ..net.transport import StreamTransport
 from ..record import ErrorCode
 from .errors import UpstreamError, classify
-from .receiver import Receiver
+from .receiver import Receiver, TakeBody
 
 #: Interim responses that are taken before one final response.
 MAX_INTERIM = 16
@@ -83,13 +84,17 @@ class Connection(TwistedProtocol):
         self._interim = 0
         self._persistent = False
         self._body: BodyDecoder | None = None
+        self._take_body: TakeBody | None = None  # with `_body`
 
     # The way there.
 
     def connectionMade(self) -> None:
         """TCP is there; over TLS the handshake is still to come."""
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
+        transport = self.transport
+        if ITCPTransport.providedBy(transport):
+            transport.setTcpNoDelay(True)
+        if isinstance(transport, StreamTransport):
+            transport.hand_over(self)
         if not self._secure:
             self._become_ready()
 
@@ -188,15 +193,15 @@ class Connection(TwistedProtocol):
                 if self._body is None:
                     return
             piece = self._body.feed(data)
-            if piece:
-                receiver.data_received(piece)
+            if piece and self._take_body is not None:
+                self._take_body(piece)
             # The receiver may have let go of us just now.
             if self._body is not None and self._body.done:
                 self._finish()
         except RemoteError as error:
-            before = error.before
-            if before:
-                self._tell(lambda: receiver.data_received(before), receiver)
+            before, take_body = error.before, self._take_body
+            if before and take_body is not None:
+                self._tell(lambda: take_body(before), receiver)
             self._fail(UpstreamError(ErrorCode.MALFORMED, f"the upstream's response: {error}"))
         except Exception:
             self._found_bug(Failure())
@@ -228,13 +233,13 @@ class Connection(TwistedProtocol):
             head.persistent and framing.kind is not FramingKind.UNTIL_CLOSE and not odd
         )
         self._body = decoder_for(framing)
-        self._receiver.head_received(head, framing)
+        self._take_body = self._receiver.head_received(head, framing)
         return rest
 
     def _finish(self) -> None:
         assert self._body is not None
         receiver, self._receiver = self._receiver, None
-        excess, self._body = self._body.excess, None
+        excess, self._body, self._take_body = self._body.excess, None, None
         reusable = (
             self._persistent and not excess and not self._sending and self.state is State.ACTIVE
         )
@@ -295,7 +300,7 @@ class Connection(TwistedProtocol):
     def _close(self) -> None:
         was_idle = self.state is State.IDLE
         self._receiver = None
-        self._body = None
+        self._body = self._take_body = None
         self._unsent.clear()
         if self.state is State.CONNECTING:
             self.transport.abortConnection()  # `connectionLost` fails `ready`

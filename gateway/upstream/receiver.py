@@ -1,17 +1,22 @@
 """What a connection tells of one response, and in which order.
 
-Any number of `interim_received`, one `head_received`, any number of `data_received`, and then
-exactly one of `response_ended` and `upstream_failed`; or `upstream_failed` at any point before.
+Any number of `interim_received`, one `head_received`, any number of calls of what that returned,
+and then exactly one of `response_ended` and `upstream_failed`; or `upstream_failed` at any point
+before.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.python.failure import Failure
 
 from ..http1 import Framing, ResponseHead
 from .errors import UpstreamError
+
+#: Called with the bytes of a body as they come.
+TakeBody = Callable[[bytes], None]
 
 
 class Receiver(Protocol):
@@ -29,11 +34,8 @@ class Receiver(Protocol):
     def interim_received(self, head: ResponseHead) -> None:
         """An interim response (1xx other than 101) came."""
 
-    def head_received(self, head: ResponseHead, framing: Framing) -> None:
-        """The final response's head came."""
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of the body came, out of their framing."""
+    def head_received(self, head: ResponseHead, framing: Framing) -> TakeBody:
+        """The final response's head came.  What is returned takes its body, out of its framing."""
 
     def response_ended(self) -> None:
         """The body is whole."""

@@ -144,10 +144,10 @@ class Run:
         elif action == "raise" and len(SSE_HEAD) < self.sent < len(self.wire) - len(LAST) - 2:
             (exchange,) = self.world.services.running
             assert isinstance(exchange, Exchange)
-            relay = exchange._reply.relay
-            assert relay is not None
             self.raised += 1
-            with mock.patch.object(relay, "feed", side_effect=ZeroDivisionError):
+            with mock.patch.object(
+                exchange._connection, "_take_body", side_effect=ZeroDivisionError
+            ):
                 up.deliver(chunked(b"x") if self.flooded else self.wire[self.sent :])
 
     def at_event_boundary(self) -> bool:

@@ -184,7 +184,7 @@ def test_an_error_of_our_own_during_a_drain_is_told_as_one(
     client.wire.lose()
     [exchange] = world.services.running
     assert isinstance(exchange, Exchange)
-    with mock.patch.object(exchange._reply.relay, "feed", side_effect=ZeroDivisionError):
+    with mock.patch.object(exchange._connection, "_take_body", side_effect=ZeroDivisionError):
         world.up.deliver(chunked(CHAT_EVENTS[1]))
     assert (world.record.outcome, world.record.error) == ("internal_error", "bug")
     assert len(logged_failures.flush(ZeroDivisionError)) == 1

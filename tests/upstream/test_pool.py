@@ -16,6 +16,7 @@ from gateway.http1 import Framing, ResponseHead
 from gateway.upstream.connection import MAX_INTERIM, Connection
 from gateway.upstream.errors import UpstreamError
 from gateway.upstream.pool import Pool
+from gateway.upstream.receiver import TakeBody
 from tests.world import MemoryEndpoint, Wire
 
 UPSTREAM = Upstream("up", Url("http", "a", 80, ""), Family.GENERIC, pool_size=2)
@@ -42,10 +43,11 @@ class Heard:
     def interim_received(self, head: ResponseHead) -> None:
         self.calls.append(str(head.status))
 
-    def head_received(self, head: ResponseHead, framing: Framing) -> None:
+    def head_received(self, head: ResponseHead, framing: Framing) -> TakeBody:
         self.calls.append(f"head {head.status}")
+        return self.take
 
-    def data_received(self, data: bytes) -> None:
+    def take(self, data: bytes) -> None:
         self.body += data
 
     def response_ended(self) -> None:

@@ -67,6 +67,9 @@ class Descriptor:
 
 Connect = Callable[..., Descriptor]
 
+#: So often a reactor reads before it has to do something else.
+ENOUGH = 1000
+
 
 @pytest.fixture
 def connect(reactor: Any) -> Iterator[Connect]:
@@ -184,3 +187,45 @@ def test_a_signal_while_it_waits_ends_the_turn(
     assert descriptor.calls == []
     reactor.doPoll(0)
     assert descriptor.calls == ["read"]
+
+
+def always_readable(
+    reactor: Any, connect: Connect, reading: Callable[[], object] = lambda: None
+) -> Descriptor:
+    """A descriptor that has another byte whenever one was read, `ENOUGH` times."""
+
+    def again() -> None:
+        reading()
+        descriptor.peer.send(b"x")
+        if len(descriptor.calls) == ENOUGH:
+            reactor.crash()
+
+    descriptor = connect(again)
+    return descriptor
+
+
+def test_a_timer_runs_while_there_is_always_something_to_read(
+    reactor: Any, connect: Connect
+) -> None:
+    busy = always_readable(reactor, connect)
+    reactor.callLater(0, reactor.stop)
+    reactor.run(installSignalHandlers=False)
+    assert len(busy.calls) < ENOUGH
+
+
+@pytest.mark.parametrize("how", ["stop", "callFromThread", "crash"])
+def test_what_is_asked_of_the_reactor_is_done_while_there_is_always_something_to_read(
+    reactor: Any, connect: Connect, how: str
+) -> None:
+    """By a handler, by another thread, and in need."""
+
+    def ask() -> None:
+        if len(busy.calls) == 5:
+            if how == "callFromThread":
+                reactor.callFromThread(reactor.stop)
+            else:
+                getattr(reactor, how)()
+
+    busy = always_readable(reactor, connect, ask)
+    reactor.run(installSignalHandlers=False)
+    assert 5 <= len(busy.calls) <= 6  # a loop that was stopped may turn to its end

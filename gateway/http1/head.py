@@ -158,9 +158,10 @@ def _first_line(head: bytes, limits: HeadLimits) -> tuple[bytes, int]:
     first = head.partition(b"\r\n")[0]
     if len(first) > limits.line:
         raise RemoteError(f"the first line is longer than {limits.line} bytes", 414)
-    if grammar.CONTROL.search(head.replace(b"\r\n", b"")):
+    count = head.count(b"\r\n")
+    if grammar.controls(head) != 2 * count:
         raise RemoteError("a control character stands in the head")
-    return first, head.count(b"\r\n")
+    return first, count
 
 
 def _parse_fields(head: bytes, begin: int, count: int, limits: HeadLimits) -> Fields:

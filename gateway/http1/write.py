@@ -34,10 +34,10 @@ def response_bytes(status: int, reason: bytes, pairs: Iterable[tuple[bytes, byte
 
 
 def _head(line: bytes, pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
-    lines = [line, *[b"%b: %b" % pair for pair in pairs], b"", b""]
+    lines = [line, *map(b": ".join, pairs), b"", b""]
     head = b"\r\n".join(lines)
-    # One search over the whole head: as many CRs and LFs as line ends, and no other control byte.
-    if head.count(b"\n") != len(lines) - 1 or grammar.CONTROL.search(head.replace(b"\r\n", b"")):
+    # One look at the whole head: the CRs and LFs of its line ends, and no other control byte.
+    if grammar.controls(head) != 2 * (len(lines) - 1):
         raise LocalError("a control character stands in a head that was to be sent")
     return head
 

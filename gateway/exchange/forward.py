@@ -19,6 +19,8 @@ from ..http1.framing import CHUNKED
 
 Pairs = list[tuple[bytes, bytes]]
 
+_UNDERSCORE: Final = ord("_")  # found in bytes several times as quickly as b"_"
+
 _REFRAMED: Final = frozenset({b"host", b"content-length", b"expect", b"accept-encoding"})
 NO_LENGTH: Final = frozenset({b"content-length"})
 
@@ -65,7 +67,9 @@ class Outbound:
         """See `Forward.changeable`."""
         # A name with "_" is the same as one with "-" to servers that make variables of names.
         pairs = [
-            pair for pair in head.fields.end_to_end(self._drop, origin.drop) if b"_" not in pair[0]
+            pair
+            for pair in head.fields.end_to_end(self._drop, origin.drop)
+            if _UNDERSCORE not in pair[0]
         ]
         pairs.append((b"Via", via_value(self._own_name, head.minor)))
         pairs += origin.pairs

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
 from functools import lru_cache
+from itertools import compress
 from typing import Final
 
 #: Fields that concern one connection alone, whether Connection names them or not.
@@ -31,18 +32,19 @@ END_TO_END: Final = frozenset(
 class Fields:
     """Fields in the order, case and number in which they came, looked up without regard to case."""
 
-    __slots__ = ("_index", "_names", "pairs")
+    __slots__ = ("_first", "distinct", "get", "pairs")
+
+    #: Whether no field came more than once.
+    distinct: bool
+    #: The first value of a field (given in lower case), None if there is none.
+    get: Callable[[bytes], bytes | None]
 
     def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
-        self.pairs = tuple(pairs)
-        self._names = [name.lower() for name, _ in self.pairs]
-        index: dict[bytes, list[bytes]] = {}
-        for key, (_, value) in zip(self._names, self.pairs, strict=True):
-            if key in index:
-                index[key].append(value)
-            else:
-                index[key] = [value]
-        self._index = index
+        self.pairs = pairs = tuple(pairs)
+        # From the last one on, so that of a field's lines the first one stays.
+        self._first = first = {name.lower(): value for name, value in reversed(pairs)}
+        self.get = first.get
+        self.distinct = len(first) == len(pairs)
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         return iter(self.pairs)
@@ -51,7 +53,7 @@ class Fields:
         return len(self.pairs)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._index
+        return name in self._first
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Fields) and self.pairs == other.pairs
@@ -63,31 +65,22 @@ class Fields:
         # Names only: values hold credentials.
         return f"<Fields {b' '.join(name for name, _ in self.pairs).decode('latin-1')}>"
 
-    @property
-    def distinct(self) -> bool:
-        """Whether no field came more than once."""
-        return len(self._index) == len(self.pairs)
+    def names(self) -> KeysView[bytes]:
+        """Their names in lower case, each once."""
+        return self._first.keys()
 
     def get_all(self, name: bytes) -> list[bytes]:
         """Every value of the field `name` (given in lower case), in order."""
-        return self._index.get(name, [])
-
-    def get(self, name: bytes) -> bytes | None:
-        """The first value of the field `name` (given in lower case)."""
-        values = self._index.get(name)
-        return values[0] if values else None
+        first = self.get(name)
+        if first is None:
+            return []
+        if self.distinct:
+            return [first]
+        return [value for key, value in self.pairs if key.lower() == name]
 
     def elements(self, name: bytes) -> list[bytes]:
         """The lower-cased elements of a list field over all its lines (RFC 9110, 5.6.1)."""
-        values = self._index.get(name)
-        if values is None:
-            return []
-        return [
-            element
-            for value in values
-            for element in (part.strip(b" \t").lower() for part in value.split(b","))
-            if element
-        ]
+        return _elements(self.get_all(name)) if name in self._first else []
 
     def end_to_end(self, *drop: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
         """What a proxy passes on: no hop-by-hop field, none named by Connection or in `drop`.
@@ -95,18 +88,26 @@ class Fields:
         Names are compared as servers of the CGI family see them, to whom ``Transfer_Encoding`` is
         ``Transfer-Encoding``.
         """
-        gone = _not_passed_on(*drop)
-        if b"connection" in self._index:
-            named = {name.replace(b"_", b"-") for name in self.elements(b"connection")}
-            gone = gone.union(named - END_TO_END)
-        return [
-            pair
-            for name, pair in zip(self._names, self.pairs, strict=True)
-            if name.replace(b"_", b"-") not in gone
-        ]
+        names = tuple([name for name, _ in self.pairs])
+        connection = tuple(self.get_all(b"connection"))
+        return list(compress(self.pairs, _passed_on(names, drop, connection)))
+
+
+def _elements(values: Sequence[bytes]) -> list[bytes]:
+    """See `Fields.elements`; lines are one list, as if there were commas between them."""
+    parts = b",".join(values).lower().split(b",")
+    return [element for part in parts if (element := part.strip(b" \t"))]
 
 
 @lru_cache(maxsize=64)
-def _not_passed_on(*drop: frozenset[bytes]) -> frozenset[bytes]:
-    """What a proxy that drops these does not pass on; few sets are dropped, again and again."""
-    return HOP_BY_HOP.union(*drop)
+def _passed_on(
+    names: tuple[bytes, ...], drop: tuple[frozenset[bytes], ...], connection: tuple[bytes, ...]
+) -> tuple[bool, ...]:
+    """Which of these a proxy passes on, by their place: see `Fields.end_to_end`.
+
+    A client sends the same names with all of its requests, and an upstream with its answers.  No
+    value is kept here but those of Connection.
+    """
+    named = {name.replace(b"_", b"-") for name in _elements(connection)}
+    gone = HOP_BY_HOP.union(*drop, named - END_TO_END)
+    return tuple([name.lower().replace(b"_", b"-") not in gone for name in names])

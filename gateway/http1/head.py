@@ -88,8 +88,6 @@ class ResponseHead(Struct, frozen=True):
 
 
 def _persistent(minor: int, fields: Fields) -> bool:
-    if b"connection" not in fields:
-        return minor == 1
     options = fields.elements(b"connection")
     return b"close" not in options and (minor == 1 or b"keep-alive" in options)
 
@@ -172,10 +170,10 @@ def _parse_fields(head: bytes, begin: int, count: int, limits: HeadLimits) -> Fi
     if len(pairs) != count:
         # Folded lines (RFC 9112, 5.2) and blanks before the colon (5.1) end here, too.
         raise RemoteError("a header line is not 'Name: value'")
-    for name, _ in pairs:
-        if len(name) > limits.name:
-            raise RemoteError(f"a header's name is longer than {limits.name} bytes", 431)
-    return Fields(pairs)
+    fields = Fields(pairs)
+    if max(map(len, fields.names()), default=0) > limits.name:
+        raise RemoteError(f"a header's name is longer than {limits.name} bytes", 431)
+    return fields
 
 
 def _checked_host(fields: Fields, minor: int, authority: bytes | None) -> Fields:

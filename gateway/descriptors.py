@@ -106,16 +106,18 @@ class Descriptors:
     @property
     def used(self) -> int:
         """What connections take, or are about to."""
-        clients = sum(len(site.open_channels) for site in self._sites)
-        streams = len(self._admitted) + len(self._reading_on)
-        return clients + streams + sum(pool.idle for pool in self._pools)
+        used = len(self._admitted) + len(self._reading_on)
+        for site in self._sites:
+            used += len(site.open_channels)
+        for pool in self._pools:
+            used += pool.idle
+        return used
 
     def fits_stream(self) -> bool:
         """Whether one more stream fits; asked once for each request."""
-        self._make_room()
         # Streams leave what is for connections to be judged: to refuse one, it has to be accepted.
         streams = 2 * (len(self._admitted) + 1) + len(self._reading_on)
-        return self.used < self.room and streams + self.unjudged <= self.room
+        return self._make_room() < self.room and streams + self.unjudged <= self.room
 
     def fits_connection(self) -> bool:
         """Whether one more client's connection fits; asked for each that was accepted."""
@@ -142,8 +144,10 @@ class Descriptors:
     def _full(self) -> bool:
         if self.used >= self.room:
             return True
-        waiting = sum(len(site.open_channels) - len(site.kept_alive) for site in self._sites)
-        return waiting - len(self._admitted) >= self.unjudged
+        waiting = -len(self._admitted)
+        for site in self._sites:
+            waiting += len(site.open_channels) - len(site.kept_alive)
+        return waiting >= self.unjudged
 
     def _pause(self) -> None:
         if not self.paused:
@@ -151,19 +155,21 @@ class Descriptors:
             for port in self._ports:
                 port.pauseProducing()
 
-    def _make_room(self) -> None:
-        """Close one connection that nobody uses, if there will soon be no room."""
-        if self.used < self.room - self.unjudged // 2:
-            return
+    def _make_room(self) -> int:
+        """Close one connection that nobody uses, if there will soon be no room; what is used."""
+        used = self.used
+        if used < self.room - self.unjudged // 2:
+            return used
         for pool in self._pools:
             if pool.idle:
                 pool.close_oldest()
-                return
+                return self.used
         fullest: Iterable[Site] = sorted(self._sites, key=lambda site: -len(site.kept_alive))
         for site in fullest:
             if site.kept_alive:
                 site.close_kept_alive()
-                return
+                break
+        return self.used
 
 
 def raise_limit() -> int:

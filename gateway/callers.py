@@ -29,6 +29,7 @@ _NO_KEY: Final = (
     "as you would send one of the API's"
 )
 _WRONG_KEY: Final = "the key is none of this gateway's clients'"
+_INTERNET: Final = (IPv4Address, IPv6Address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,8 @@ class Callers:
         self._key = key
         #: What this instance calls itself in Via.
         self.pseudonym = pseudonym(key)
-
-    @property
-    def configured(self) -> bool:
-        """Whether only configured clients are served."""
-        return len(self._clients) > 0
+        #: Whether only configured clients are served.
+        self.configured = len(self._clients) > 0
 
     def came_back(self, fields: Fields) -> bool:
         """Whether a request has passed this instance before: its configuration makes a loop."""
@@ -102,4 +100,4 @@ def _check_carriers(fields: Fields, caller: Caller) -> None:
 def _peer(request: Request) -> str | None:
     """The address of the connection's other end; None where it has none: a Unix socket."""
     address = request.getClientAddress()  # type: ignore[no-untyped-call]
-    return address.host if isinstance(address, IPv4Address | IPv6Address) else None
+    return address.host if isinstance(address, _INTERNET) else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -73,10 +73,14 @@ def credentials_in(
     Basic, stand for themselves and keep the scheme's name, so that none is ever taken for a token.
     """
     found: dict[bytes, None] = {}  # for its order
+    names = fields.names()
     for name in _ORDER[family]:
+        if name not in names:
+            continue
         for value in fields.get_all(name):
             found[_from_authorization(value) if name == _AUTHORIZATION else value] = None
-    for parameter in _parameters(target):
+    query = target.partition(b"?")[2]
+    for parameter in query.split(b"&") if query else ():
         name, _, value = parameter.partition(b"=")
         if unquote_to_bytes(name) == b"key":
             found[unquote_to_bytes(value)] = None
@@ -156,6 +160,8 @@ def without_key(target: bytes) -> bytes:
     Where nothing else was in the query, its question mark goes, too.
     """
     path, mark, query = target.partition(b"?")
+    if not query:
+        return target
     kept = [parameter for parameter in query.split(b"&") if not _is_key(parameter)]
     return path + mark + b"&".join(kept) if kept else path
 
@@ -168,10 +174,6 @@ def redacted_target(target: bytes) -> str:
         for parameter in query.split(b"&")
     )
     return (path + mark + b"&".join(shown)).decode("latin-1")
-
-
-def _parameters(target: bytes) -> Iterator[bytes]:
-    return iter(target.partition(b"?")[2].split(b"&"))
 
 
 def _is_key(parameter: bytes) -> bool:

@@ -94,13 +94,13 @@ class FrontDoor:
         if refusal is not None:
             return refusal
         head = request.head
-        route = self._router.match(head.path, head.fields.__contains__)
+        path, mark, query = head.target.partition(b"?")
+        route = self._router.match(path, head.fields.__contains__)
         if route is None:
-            path_text = head.path[:500].decode("latin-1")
+            path_text = path[:500].decode("latin-1")
             message = f"no route of the gateway's configuration takes the path {path_text}"
             return self.refuse(request, 404, message)
-        dialect = for_request(route.upstream.family, head.path)
-        path, mark, query = head.target.partition(b"?")
+        dialect = for_request(route.upstream.family, path)
         target = upstream_path(route, path) + mark + query
         outbound = self._outbound[route.upstream.name]
 
@@ -138,16 +138,19 @@ class FrontDoor:
             name = "" if host is None else host.decode("latin-1")
             message = f"the gateway does not answer to the host {name}; see allowed_hosts"
             return self.refuse(request, 421, message)
-        if self._callers.came_back(head.fields):
+        names = head.fields.names()
+        if b"via" in names and self._callers.came_back(head.fields):
             message = "the request has passed this gateway before: an upstream's url leads back"
             return self.refuse(request, 508, message)
-        if b"websocket" in head.fields.elements(b"upgrade"):
+        if b"upgrade" in names and b"websocket" in head.fields.elements(b"upgrade"):
             # Not 501: after 426 Codex asks by HTTP at once, after all else only once it has
             # tried seven times.
             return self.refuse(request, 426, "websockets are not passed on; ask by HTTP alone")
-        expected = head.fields.elements(b"expect")
-        if head.minor == 1 and set(expected) - {b"100-continue"}:
-            return self.refuse(request, 417, "the only expectation that is met is 100-continue")
+        if b"expect" in names and head.minor == 1:
+            unmet = set(head.fields.elements(b"expect")) - {b"100-continue"}
+            if unmet:
+                message = "the only expectation that is met is 100-continue"
+                return self.refuse(request, 417, message)
         return None
 
     @staticmethod

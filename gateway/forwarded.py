@@ -211,6 +211,4 @@ def via_value(own: bytes, minor: int) -> bytes:
 
 def is_loop(fields: Fields, own: bytes) -> bool:
     """Whether a request has been here before: its Via has `own`, this instance's `pseudonym`."""
-    return b"via" in fields and any(
-        own in element.split()[1:2] for element in fields.elements(b"via")
-    )
+    return any(own in element.split()[1:2] for element in fields.elements(b"via"))

@@ -7,9 +7,9 @@ gateway is, and what names a tenant is a keyed hash of the credential that goes 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import Struct
 from twisted.internet.address import IPv4Address, IPv6Address
 
 from .config.model import Client, Family, Proxy
@@ -32,13 +32,16 @@ _WRONG_KEY: Final = "the key is none of this gateway's clients'"
 _INTERNET: Final = (IPv4Address, IPv6Address)
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Whose request it is, and from where."""
 
     tenant: str | None
     origin: Origin
-    credentials: tuple[bytes, ...] = field(repr=False)
+    credentials: tuple[bytes, ...]
+
+    def __repr__(self) -> str:
+        # Without the credentials.
+        return f"<Caller {self.tenant} at {self.origin.client}>"
 
 
 class NotServed(Exception):

@@ -8,8 +8,9 @@ X-Forwarded fields say who is on the way.  Towards the client: only the framing 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
 
 from ..config.model import Upstream
 from ..credentials import withheld, without_key
@@ -94,13 +95,16 @@ class Outbound:
         return request_bytes(head.method, target, pairs)
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(Struct, frozen=True):
     """How one request goes on to its upstream."""
 
     outbound: Outbound
-    target: bytes = field(repr=False)  #: the query may carry a key
+    target: bytes
     origin: Origin
+
+    def __repr__(self) -> str:
+        # Without the query: it may carry a key.
+        return f"<Forward {self.target.partition(b'?')[0].decode('latin-1')}>"
 
     def changeable(self, head: RequestHead) -> Pairs:
         """The fields for the upstream but for those that frame the message or are our own."""

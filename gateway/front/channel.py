@@ -144,9 +144,10 @@ class Channel(Answering):
             request, framing, verdict, self.site.budget, lambda: self._pass_on(told)
         )
         self._state = State.BODY
-        self._patience.wait_for(Wait.BODY)
-        if not rest and head.minor == 1 and b"100-continue" in head.fields.elements(b"expect"):
-            self.write(_CONTINUE)
+        if told is None or len(rest) < told:
+            self._patience.wait_for(Wait.BODY)
+            if not rest and head.minor == 1 and b"100-continue" in head.fields.elements(b"expect"):
+                self.write(_CONTINUE)
         if verdict.hold < (told or 1):
             self._pass_on(told)
         return rest

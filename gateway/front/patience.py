@@ -12,7 +12,7 @@ timer stays as it is where what is waited for now is due later: it sets itself a
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ON_ITS_WAY: Final = 5.0
 
 
-class Wait(Enum):
+class Wait(StrEnum):
     """What the connection is waiting for."""
 
     NOTHING = "nothing"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -102,7 +103,7 @@ def parse_request_line(line: bytes) -> RequestLine:
     if match is None:
         raise RemoteError("the request line is not 'METHOD TARGET HTTP/1.1'")
     method, target, major, minor = match.groups()
-    if major != b"1" or minor not in b"01":
+    if major != b"1" or minor not in (b"0", b"1"):
         raise RemoteError("the HTTP version must be 1.0 or 1.1", 505)
     if not grammar.is_token(method):
         raise RemoteError("the method is not a token")
@@ -111,7 +112,7 @@ def parse_request_line(line: bytes) -> RequestLine:
     if len(method) > _LONGEST_METHOD:
         raise RemoteError(f"the method is longer than {_LONGEST_METHOD} bytes", 501)
     authority = None
-    absolute = grammar.ABSOLUTE_FORM.fullmatch(target)
+    absolute = None if target[:1] == b"/" else grammar.ABSOLUTE_FORM.fullmatch(target)
     if absolute is not None:
         authority, rest = absolute.groups()
         _check_authority(authority, "the request target's host")
@@ -123,8 +124,9 @@ def parse_request_line(line: bytes) -> RequestLine:
     return RequestLine(method, target, int(minor), authority)
 
 
+@lru_cache(maxsize=64)
 def parse_status_line(line: bytes) -> StatusLine:
-    """Read a response's first line.  Raises `RemoteError`."""
+    """Read a response's first line, one of few.  Raises `RemoteError`."""
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
         raise RemoteError("the status line is not 'HTTP/1.1 CODE REASON'")
@@ -192,7 +194,9 @@ def _checked_host(fields: Fields, minor: int, authority: bytes | None) -> Fields
     return fields
 
 
+@lru_cache(maxsize=64)
 def _check_authority(value: bytes, what: str) -> None:
+    """Raise `RemoteError` for what is no host; clients name few, again and again."""
     match = grammar.HOST.fullmatch(value)
     if match is None or int(match["port"] or 0) > 65535:
         raise RemoteError(f"{what} is not a name or an address with an optional port")

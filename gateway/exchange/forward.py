@@ -49,7 +49,7 @@ class Outbound:
         #: Whether requests are paid for with the gateway's key, whoever sent them.
         self.spends_own_key = own_key is not None
         self._host = (b"Host", upstream.url.authority.encode("ascii"))
-        self._own_name = own_name
+        self._via = [(b"Via", via_value(own_name, minor)) for minor in (0, 1)]
         self._drop = _REFRAMED | kept_back.fields
         self._last: Pairs = [(b"Accept-Encoding", b"identity")]
         #: Names, in lower case, of the fields that nobody else may set: a credential of our own.
@@ -72,7 +72,7 @@ class Outbound:
             for pair in head.fields.end_to_end(self._drop, origin.drop)
             if _UNDERSCORE not in pair[0]
         ]
-        pairs.append((b"Via", via_value(self._own_name, head.minor)))
+        pairs.append(self._via[head.minor])
         pairs += origin.pairs
         return pairs
 
@@ -142,14 +142,16 @@ def response_pairs(
         return head.fields.end_to_end(NO_LENGTH), CHUNKED
     if framing.kind in (FramingKind.CHUNKED, FramingKind.UNTIL_CLOSE) or head.status == 204:
         return head.fields.end_to_end(NO_LENGTH), framing  # RFC 9110, 8.6: a 204 has none
-    return _plain_length(head.fields.end_to_end()), framing
+    pairs = head.fields.end_to_end()
+    length = head.fields.get(b"content-length")
+    if length is not None and length[:1] == b"0":
+        pairs = _with_length(pairs, int(length))
+    return pairs, framing
 
 
-def _plain_length(pairs: Pairs) -> Pairs:
+def _with_length(pairs: Pairs, length: int) -> Pairs:
     """The fields with Content-Length in its one plain spelling: ``8``, not ``008``."""
     return [
-        (name, b"%d" % int(value))
-        if value[:1] == b"0" and name.lower() == b"content-length"
-        else (name, value)
+        (name, b"%d" % length if name.lower() == b"content-length" else value)
         for name, value in pairs
     ]

@@ -47,6 +47,7 @@ class Request(TwistedRequest):
 
     defaultContentType = None
     channel: Channel | None = None  # type: ignore[assignment] # it stands in for HTTPChannel
+    __hash__ = object.__hash__  # Twisted's says the same, in Python
 
     def __init__(self, channel: Channel, head: RequestHead) -> None:
         self._tables: dict[str, Headers] = {}

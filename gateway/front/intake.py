@@ -60,25 +60,26 @@ class Intake:
         piece = self._decoder.feed(data)
         if not piece:
             return
-        request = self._request
+        request, added = self._request, len(piece)
         size = request.body_size if request.upload is None else request.upload.size
-        if size + len(piece) > self._max_body:
+        if size + added > self._max_body:
             raise self._too_large()
-        if request.upload is None and size + len(piece) > self._hold:
+        if request.upload is None and size + added > self._hold:
             self._pass_on()
         if request.upload is not None:
             request.upload.received(piece)
             return
-        if not self._budget.take(len(piece)):
+        if not self._budget.take(added):
             why = "too many request bodies are held in memory; try again shortly"
             raise RemoteError(why, 503)
-        self._claimed += len(piece)
+        self._claimed += added
         request.body_received(piece)
 
     def release(self) -> None:
         """Give back what was claimed of the budget: the body is no longer held."""
-        self._budget.give_back(self._claimed)
-        self._claimed = 0
+        if self._claimed:
+            self._budget.give_back(self._claimed)
+            self._claimed = 0
 
     def hand_over(self) -> Callable[[], None]:
         """Leave what was claimed to whoever keeps the body; what is returned gives it back."""

@@ -73,7 +73,7 @@ def credentials_in(
     Basic, stand for themselves and keep the scheme's name, so that none is ever taken for a token.
     """
     found: dict[bytes, None] = {}  # for its order
-    names = fields.names()
+    names = fields.names
     for name in _ORDER[family]:
         if name not in names:
             continue

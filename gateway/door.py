@@ -138,7 +138,7 @@ class FrontDoor:
             name = "" if host is None else host.decode("latin-1")
             message = f"the gateway does not answer to the host {name}; see allowed_hosts"
             return self.refuse(request, 421, message)
-        names = head.fields.names()
+        names = head.fields.names
         if b"via" in names and self._callers.came_back(head.fields):
             message = "the request has passed this gateway before: an upstream's url leads back"
             return self.refuse(request, 508, message)

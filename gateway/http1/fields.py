@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
+from collections.abc import Callable, Iterable, Iterator, KeysView
 from functools import lru_cache
 from itertools import compress
 from typing import Final
@@ -32,8 +32,10 @@ END_TO_END: Final = frozenset(
 class Fields:
     """Fields in the order, case and number in which they came, looked up without regard to case."""
 
-    __slots__ = ("_first", "distinct", "get", "pairs")
+    __slots__ = ("_first", "distinct", "get", "names", "pairs")
 
+    #: Their names in lower case, each once.
+    names: KeysView[bytes]
     #: Whether no field came more than once.
     distinct: bool
     #: The first value of a field (given in lower case), None if there is none.
@@ -43,6 +45,7 @@ class Fields:
         self.pairs = pairs = tuple(pairs)
         # From the last one on, so that of a field's lines the first one stays.
         self._first = first = {name.lower(): value for name, value in reversed(pairs)}
+        self.names = first.keys()
         self.get = first.get
         self.distinct = len(first) == len(pairs)
 
@@ -65,10 +68,6 @@ class Fields:
         # Names only: values hold credentials.
         return f"<Fields {b' '.join(name for name, _ in self.pairs).decode('latin-1')}>"
 
-    def names(self) -> KeysView[bytes]:
-        """Their names in lower case, each once."""
-        return self._first.keys()
-
     def get_all(self, name: bytes) -> list[bytes]:
         """Every value of the field `name` (given in lower case), in order."""
         first = self.get(name)
@@ -80,7 +79,7 @@ class Fields:
 
     def elements(self, name: bytes) -> list[bytes]:
         """The lower-cased elements of a list field over all its lines (RFC 9110, 5.6.1)."""
-        return _elements(self.get_all(name)) if name in self._first else []
+        return [*_elements(tuple(self.get_all(name)))] if name in self._first else []
 
     def end_to_end(self, *drop: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
         """What a proxy passes on: no hop-by-hop field, none named by Connection or in `drop`.
@@ -93,10 +92,11 @@ class Fields:
         return list(compress(self.pairs, _passed_on(names, drop, connection)))
 
 
-def _elements(values: Sequence[bytes]) -> list[bytes]:
+@lru_cache(maxsize=64)
+def _elements(values: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """See `Fields.elements`; lines are one list, as if there were commas between them."""
     parts = b",".join(values).lower().split(b",")
-    return [element for part in parts if (element := part.strip(b" \t"))]
+    return tuple([element for part in parts if (element := part.strip(b" \t"))])
 
 
 @lru_cache(maxsize=64)

@@ -173,7 +173,7 @@ def _parse_fields(head: bytes, begin: int, count: int, limits: HeadLimits) -> Fi
         # Folded lines (RFC 9112, 5.2) and blanks before the colon (5.1) end here, too.
         raise RemoteError("a header line is not 'Name: value'")
     fields = Fields(pairs)
-    if max(map(len, fields.names()), default=0) > limits.name:
+    if max(map(len, fields.names), default=0) > limits.name:
         raise RemoteError(f"a header's name is longer than {limits.name} bytes", 431)
     return fields
 

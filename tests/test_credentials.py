@@ -11,7 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gateway.callers import Caller
 from gateway.config import Client, Family
+from gateway.config.model import Upstream, Url
 from gateway.credentials import (
     CARRIERS,
     Clients,
@@ -23,6 +25,8 @@ from gateway.credentials import (
     withheld,
     without_key,
 )
+from gateway.exchange.forward import Outbound
+from gateway.forwarded import Origin
 from gateway.http1 import Fields
 
 KEY = b"sk-canary-cr3d3nt1al"
@@ -289,3 +293,14 @@ def test_a_target_that_is_shown_is_otherwise_as_it_came() -> None:
         "/x?a=b&key=[redacted]&%6bey=[redacted]&c"
     )
     assert redacted_target(b"/x") == "/x"
+
+
+def test_what_is_known_of_a_request_at_its_head_shows_no_credential() -> None:
+    """Neither who sent it nor how it goes on: both are at hand where errors are logged."""
+    origin = Origin("192.0.2.1", (), frozenset())
+    assert repr(Caller("alice", origin, (b"canary",))) == "<Caller alice at 192.0.2.1>"
+    upstream = Upstream("up", Url("http", "127.0.0.1", 9, ""), Family.GEMINI)
+    outbound = Outbound(upstream, b"gateway", clients_configured=False)
+    forward = outbound.forward(b"/v1beta/models?key=canary", origin)
+    assert forward.target == b"/v1beta/models?key=canary"
+    assert repr(forward) == "<Forward /v1beta/models>"

@@ -7,10 +7,23 @@ that are none would otherwise make a whole transaction fail, again and again.
 
 from __future__ import annotations
 
-from math import isfinite
+from collections.abc import Callable, Mapping
+from math import inf
 from operator import attrgetter
+from typing import Any, Final
 
-from ..record import COLUMNS, INTENT_COLUMNS, Intent, Record, Usage, timestamp
+from ..record import (
+    COLUMNS,
+    INTENT_COLUMNS,
+    ErrorCode,
+    Intent,
+    Outcome,
+    Phase,
+    Record,
+    Usage,
+    UsageSource,
+    timestamp,
+)
 from .schema import SETTLED
 
 #: A row's values, in the order of `schema.OPENED` or of `schema.SETTLED`.
@@ -18,6 +31,10 @@ Row = tuple[str | int | float | None, ...]
 
 _USAGE_COLUMNS = frozenset(Usage.__struct_fields__)
 _INT64 = 1 << 63
+#: What enums and booleans are made into: SQLite's binding is slow with them.
+_BUILT_IN: Final[Mapping[type, Callable[[Any], str | int]]] = {
+    bool: int, Outcome: str, Phase: str, ErrorCode: str, UsageSource: str,
+}  # fmt: skip
 
 
 def _place(column: str) -> str:
@@ -57,7 +74,9 @@ def _storable(values: list[str | int | float | None]) -> Row:
             if value is None
             or (type(value) is str and value.isascii())
             or (type(value) is int and -_INT64 <= value < _INT64)
-            or (type(value) is float and isfinite(value))
+            or (type(value) is float and -inf < value < inf)
+            else _BUILT_IN[type(value)](value)
+            if type(value) in _BUILT_IN
             else storable(value)
             for value in values
         ]
@@ -65,10 +84,7 @@ def _storable(values: list[str | int | float | None]) -> Row:
 
 
 def storable(value: str | int | float | None) -> str | int | float | None:
-    """The value as SQLite can keep it; a number that it cannot keep is not known (None).
-
-    What comes out is of a built-in type: SQLite's binding is slow with enums and booleans.
-    """
+    """The value as SQLite can keep it, of a built-in type; a number that cannot be is None."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -77,4 +93,4 @@ def storable(value: str | int | float | None) -> str | int | float | None:
         return value if type(value) is str else str(value)
     if isinstance(value, int):
         return int(value) if -_INT64 <= value < _INT64 else None
-    return value if isfinite(value) else None
+    return value if -inf < value < inf else None

@@ -12,7 +12,7 @@ older ones end with ``[DONE]`` too.  llama.cpp sends an error without Anthropic'
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from ..record import Usage
@@ -66,7 +66,7 @@ class _Tally:
         if self.error is None:
             self.error = str(provider_error.from_value(error))
 
-    def add_usage(self, usage: object, source: str, names: Iterable[str] = _TOLD) -> None:
+    def add_usage(self, usage: object, source: str, names: tuple[str, ...] = _TOLD) -> None:
         """Overwrite what is known with what a usage object tells; `source` names the event.
 
         `names` are the fields that are believed to be meant.

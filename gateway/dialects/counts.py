@@ -10,7 +10,8 @@ The meters call `told` for each usage object that they meet and `believe` once, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 #: The largest count that is believed, in tokens.
@@ -25,20 +26,25 @@ class Unbelievable(ValueError):
     """A usage object cannot be true; the text names the field and what is wrong with it."""
 
 
-def told(usage: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:
+def told(usage: Mapping[str, object], names: tuple[str, ...]) -> dict[str, object]:
     """The named fields that a usage object has, null left out.  ``a.b`` is the field b of a.
 
     An empty ``a`` of any type has no fields: some servers write an empty object as an array.
     """
     found: dict[str, object] = {}
-    for name in names:
-        outer, _, inner = name.partition(".")
+    for name, outer, inner in _places(names):
         value = usage.get(outer)
-        if inner:
+        if inner and value is not None:
             value = value.get(inner) if isinstance(value, dict) else value or None
         if value is not None:
             found[name] = value
     return found
+
+
+@cache  # what a dialect's module names, again and again
+def _places(names: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    """The names, each with the field and the field in it that it stands for."""
+    return [(name, outer, inner) for name in names for outer, _, inner in [name.partition(".")]]
 
 
 def believe(counts: Mapping[str, object]) -> dict[str, int]:
@@ -52,14 +58,16 @@ def believe(counts: Mapping[str, object]) -> dict[str, int]:
     }
 
 
-def part_of(total: int | None, parts: Mapping[str, int], names: Iterable[str], whole: str) -> None:
+def part_of(
+    total: int | None, parts: Mapping[str, int], names: tuple[str, ...], whole: str
+) -> None:
     """Check that the named parts do not exceed the total that they are part of.
 
     Raises `Unbelievable` if they do.  A total or a part that was not told is not checked.
     """
-    names = [name for name in names if name in parts]
-    if total is not None and sum(parts[name] for name in names) > total:
-        raise Unbelievable(f"{' + '.join(names)} is more than {whole}, which includes it")
+    if total is not None and sum([parts.get(name, 0) for name in names]) > total:
+        named = " + ".join(name for name in names if name in parts)
+        raise Unbelievable(f"{named} is more than {whole}, which includes it")
 
 
 def _tokens(name: str, value: object) -> int:

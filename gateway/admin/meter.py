@@ -96,7 +96,7 @@ class Meter:
         place = self.places.get(where)
         if place is None:
             place = self.places[where] = Place()
-        how = (record.outcome.value, intent.dialect)
+        how = (str(record.outcome), intent.dialect)
         place.outcomes[how] = place.outcomes.get(how, 0) + 1
         if record.error is not None:
             code = record.error.value

@@ -46,24 +46,25 @@ def log_record(record: Record) -> None:
     intent, usage = record.intent, record.usage
     if intent.dialect == BATCH_RESULT:
         return
-    lacking = "?"
-    if usage.input_tokens is None or usage.output_tokens is None:
+    asked, answered = usage.input_tokens, usage.output_tokens
+    lacking = ""
+    if asked is None or answered is None:
         lacking = "?" if _uses_tokens(record) else "-"
-    parts = [
-        record.outcome.value,
+    parts: list[str] = [
+        record.outcome,
         str(record.status_sent or "-"),
         f"{intent.method} {intent.path}",
         f"model={escape(record.model_served or intent.model_requested or '-')}",
-        f"tokens={_known(usage.input_tokens, lacking)}/{_known(usage.output_tokens, lacking)}",
-        f"events={_known(record.events)}",
+        f"tokens={lacking if asked is None else asked}/{lacking if answered is None else answered}",
+        f"events={'?' if record.events is None else record.events}",
         f"head={_seconds(record.head_ms)}",
         f"first={_seconds(record.first_event_ms)}",
         f"total={_seconds(record.duration_ms)}",
     ]
     if record.phase is not None and record.outcome not in _TO_THE_END:
-        parts.append(f"phase={record.phase.value}")
+        parts.append(f"phase={record.phase}")
     if record.error is not None:
-        parts.append(f"error={record.error.value}")
+        parts.append(f"error={record.error}")
     if record.error_detail:
         parts.append(f"({escape(record.error_detail)})")
     parts.append(f"upstream={intent.upstream}")
@@ -125,10 +126,6 @@ def _uses_tokens(record: Record) -> bool:
             "answer_of": intent.answer_of,
         }
     )
-
-
-def _known(count: int | None, lacking: str = "?") -> str:
-    return lacking if count is None else str(count)
 
 
 def _seconds(milliseconds: float | None) -> str:

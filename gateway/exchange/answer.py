@@ -6,6 +6,8 @@ stream of its own and the answer is none, an answer that has to be told in an er
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..config.model import Secret
 from ..dialects.base import Dialect, Peek, StreamKind
 from ..dialects.provider_error import from_body
@@ -14,6 +16,8 @@ from ..record import ErrorCode
 from ..redact import SHORTEST
 from .life import Kind, Signal
 from .mask import KeyMask
+
+_PLAIN: Final = frozenset({b"identity"})
 
 
 def kind_of_stream(
@@ -31,7 +35,7 @@ def kind_of_stream(
 
 def is_coded(head: ResponseHead) -> bool:
     """Whether the body is compressed."""
-    return any(coding != b"identity" for coding in head.fields.elements(b"content-encoding"))
+    return not _PLAIN.issuperset(head.fields.elements(b"content-encoding"))
 
 
 def key_mask(head: ResponseHead, own_key: Secret | None) -> KeyMask | None:

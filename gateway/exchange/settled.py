@@ -40,10 +40,7 @@ def settled(
     """
     moments, relay, head = course.moments, course.relay, course.head
     reading = Reading() if relay is None else relay.reading()
-
-    def since_start(moment: float | None) -> float | None:
-        return None if moment is None else _ms(moment - moments.started)
-
+    started = moments.started
     return Record(
         intent=intent,
         ended_at=wall,
@@ -57,11 +54,11 @@ def settled(
         stop_reason=_stop_reason(reading, relay, ending),
         upstream_request_id=_request_id(head),
         attempts=course.attempts,
-        connect_ms=since_start(course.connected),
-        head_ms=since_start(moments.head),
-        first_event_ms=since_start(moments.first_event),
-        duration_ms=since_start(course.ended),
-        paused_ms=_ms(course.paused_seconds),
+        connect_ms=_since(started, course.connected),
+        head_ms=_since(started, moments.head),
+        first_event_ms=_since(started, moments.first_event),
+        duration_ms=_since(started, course.ended),
+        paused_ms=_since(0.0, course.paused_seconds),
         response_bytes=0 if relay is None else relay.size,
         events=0 if relay is None else relay.events,
         keepalives=course.keepalives,
@@ -94,5 +91,6 @@ def _source(reading: Reading) -> UsageSource:
     return UsageSource.NONE if reading.usage == Usage() else UsageSource.PROVIDER
 
 
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+def _since(start: float, moment: float | None) -> float | None:
+    """Milliseconds from one moment to another, if there was that one."""
+    return None if moment is None else round((moment - start) * 1000, 3)

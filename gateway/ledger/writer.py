@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 from ..record import Intent
@@ -41,8 +42,7 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 
 
-@dataclass(slots=True, eq=False)
-class Opening:
+class Opening(Struct, eq=False):
     """An intent on its way into the store.
 
     `acknowledged` is for one that is in the spool: its request may have been sent.  Otherwise

@@ -125,7 +125,13 @@ _PATTERNS: Final[tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...]] = tup
     )
 )  # fmt: skip
 
-_MARKERS: Final = tuple(marker for markers, _, _ in _PATTERNS for marker in markers)
+_ALL_MARKERS: Final = frozenset(marker for markers, _, _ in _PATTERNS for marker in markers)
+#: Those that hold no other: where one is missing, so is what holds it.
+_MARKERS: Final = tuple(
+    marker
+    for marker in sorted(_ALL_MARKERS)
+    if not any(other in marker for other in _ALL_MARKERS - {marker})
+)
 
 #: The texts of a row that somebody else had a hand in.
 FOREIGN_INTENT_TEXTS: Final = ("method", "path", "model_requested", "session", "user_agent")

@@ -137,9 +137,10 @@ class Exchange:
                 self._upload_ended,
                 self._seen.form,
             )
-        self._deadlines.look()
         intent_written = self._services.ledger.open(self.intent)
         intent_written.addCallbacks(lambda _: self._ask_hooks(), self._intent_refused)
+        if self._moments.dispatched is None:  # the ledger, or a hook, takes its time
+            self._deadlines.look()
 
     def _intent_refused(self, failure: Failure) -> None:
         detail = f"the ledger does not take rows: {failure.getErrorMessage()}"

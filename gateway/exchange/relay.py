@@ -73,6 +73,7 @@ class StreamRelay:
         self._clock = clock
         self._over = over
         self._tail = b""
+        self._whole: Reading | None = None  # what the meter saw, when it has seen all
         self._first = True  # nothing of it has been passed on
         self._spoken = False
         #: Whether the chunk with usage comes because the gateway asked for it: no client's then.
@@ -127,6 +128,7 @@ class StreamRelay:
             # no client dispatches it, so it cannot be what makes a stream whole.
             self.meter.feed(tail + b"\n\n")
         self.meter.end()
+        self._whole = self.meter.reading()
 
     def flush(self) -> None:
         """Give out what was held back; the stream has ended well."""
@@ -143,7 +145,7 @@ class StreamRelay:
             complete=self.meter.complete,
             # What is held back can be dropped, so an event may end wherever none is half passed on.
             can_tell=self._request.takes_chunks and not self.scanner.in_long_event,
-            provider_error=self.meter.reading().error,
+            provider_error=self.reading().error,
         )
 
     def standing(self) -> Standing:
@@ -152,7 +154,7 @@ class StreamRelay:
             kind=self._kind,
             started=self.scanner.first_event_seen,
             after_id=self.scanner.saw_id,
-            reading=self.meter.reading(),
+            reading=self.reading(),
         )
 
     @property
@@ -162,7 +164,7 @@ class StreamRelay:
 
     def reading(self) -> Reading:
         """What the meter saw."""
-        return self.meter.reading()
+        return self.meter.reading() if self._whole is None else self._whole
 
 
 class BodyRelay:
@@ -186,6 +188,7 @@ class BodyRelay:
         """
         self.size = 0
         self.streamed = streamed
+        self._whole: Reading | None = None  # what the meter saw, when it has seen all
         self._meter = meter
         self._mask = mask
         self._request = request
@@ -211,6 +214,7 @@ class BodyRelay:
             self._request.send(self._mask.finish())
         if self._meter is not None:
             self._meter.end()
+            self._whole = self._meter.reading()
 
     def flush(self) -> None:
         """Nothing is held back."""
@@ -228,6 +232,8 @@ class BodyRelay:
 
     def reading(self) -> Reading:
         """What the meter saw."""
+        if self._whole is not None:
+            return self._whole
         return Reading() if self._meter is None else self._meter.reading()
 
 

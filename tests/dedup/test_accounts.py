@@ -125,7 +125,7 @@ def test_an_error_in_the_exchange_ends_all_of_them_and_leaves_nobody_waiting(
     world = deduped()
     clients = [ask(world), ask(world)]
     world.up.deliver(SSE_HEAD + FIRST)
-    with mock.patch("gateway.exchange.relay.StreamRelay.feed", side_effect=ZeroDivisionError):
+    with mock.patch("gateway.sse.EventScanner.feed", side_effect=ZeroDivisionError):
         world.up.deliver(OTHERS)
     assert all(client.wire.aborted for client in clients)
     assert [row.outcome for row in rows(world).values()] == [Outcome.INTERNAL_ERROR] * 2

@@ -238,3 +238,21 @@ def test_only_one_producer_registers_at_a_time(line: Line) -> None:
     with pytest.raises(RuntimeError, match="is registered"):
         line.transport.registerProducer(Producer(), True)
     line.transport.unregisterProducer()
+
+
+def test_what_is_handed_over_to_hears_what_comes_from_then_on(line: Line) -> None:
+    """D1: a wrapper that has done its work is passed by, at the end as well."""
+    inner = Told()
+    line.peer.send(b"before")
+    line.reactor.turn()
+    line.transport.hand_over(inner)
+    line.peer.send(b"behind")
+    line.reactor.turn()
+    line.peer.close()
+    for _ in range(10_000):
+        if inner.reasons:
+            break
+        line.reactor.turn()
+    assert (line.protocol.received, line.protocol.reasons) == (b"before", [])
+    assert inner.received == b"behind"
+    assert len(inner.reasons) == 1

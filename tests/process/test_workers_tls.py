@@ -11,13 +11,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tests.process.begun_stream import play_stream
 from tests.process.certificates import write_identity
 from tests.process.gateway_process import GatewayProcess, free_port
 from tests.process.raw_client import PATHS, RawClient, prompt
-from tests.process.scripted_upstream import ScriptedUpstream, read_request, send, until
+from tests.process.scripted_upstream import ScriptedUpstream
 from tests.process.workers_gateway import START_PATIENCE, WorkersGateway
 from tests.transcripts import CHAT_EVENTS
-from tests.world import LAST, SSE_HEAD, chunked
 
 CHAT = PATHS["openai_chat"]
 
@@ -53,13 +53,7 @@ def credential(tmp_path: Path) -> Renewed:
 @pytest.fixture
 def go_on(upstream: ScriptedUpstream) -> Iterator[threading.Event]:
     """The upstream begins streams, and goes on to their ends once this is set."""
-    event = threading.Event()
-    upstream.play(
-        read_request,
-        send(SSE_HEAD, chunked(*CHAT_EVENTS[:2])),
-        until(event, START_PATIENCE),
-        send(chunked(*CHAT_EVENTS[2:]), LAST),
-    )
+    event = play_stream(upstream, START_PATIENCE)
     yield event
     event.set()
 

@@ -71,34 +71,20 @@ class OwnPrices:
         entry = self._find(charge)
         if entry is None:
             return None
-        prices, share = entry.prices, _share(entry.prices, charge)
+        amounts, share = _amounts(entry.prices), _share(entry.prices, charge)
         if share is None:
             return None
-        write = _or(prices.cache_write, prices.input)
         return Rates(
-            input=prices.input * share,
-            cache_read=_or(prices.cache_read, prices.input) * share,
-            cache_write=write * share,
-            cache_write_1h=_or(prices.cache_write_1h, write) * share,
+            input=amounts.input * share,
+            cache_read=amounts.cache_read * share,
+            cache_write=amounts.cache_write * share,
+            cache_write_1h=amounts.cache_write_1h * share,
         )
 
     def rule(self, charge: Charge) -> Rule | None:
         """How requests like it are priced on its day, batches aside; None if no section holds."""
         entry = self._find(charge)
-        if entry is None:
-            return None
-        prices = entry.prices
-        write = _or(prices.cache_write, prices.input)
-        amounts = Amounts(
-            beyond=-1,
-            input=prices.input,
-            cache_read=_or(prices.cache_read, prices.input),
-            cache_write=write,
-            cache_write_1h=_or(prices.cache_write_1h, write),
-            output=prices.output,
-            reasoning=_or(prices.reasoning, prices.output),
-        )
-        return linear(entry.snapshot, [amounts])
+        return None if entry is None else linear(entry.snapshot, [_amounts(entry.prices)])
 
     def _find(self, charge: Charge) -> _Entry | None:
         """The section for the model that answered, or else for the one that was asked for."""
@@ -131,15 +117,29 @@ def _cost(prices: Prices, charge: Charge) -> Decimal | None:
     plain = total_in - read - written
     if plain < 0 or written_1h > written or reasoning > total_out:
         return None
-    write = _or(prices.cache_write, prices.input)
+    amounts = _amounts(prices)
     return (
-        plain * prices.input
-        + read * _or(prices.cache_read, prices.input)
-        + (written - written_1h) * write
-        + written_1h * _or(prices.cache_write_1h, write)
-        + (total_out - reasoning) * prices.output
-        + reasoning * _or(prices.reasoning, prices.output)
+        plain * amounts.input
+        + read * amounts.cache_read
+        + (written - written_1h) * amounts.cache_write
+        + written_1h * amounts.cache_write_1h
+        + (total_out - reasoning) * amounts.output
+        + reasoning * amounts.reasoning
     ) / _MILLION
+
+
+def _amounts(prices: Prices) -> Amounts:
+    """A section's prices; what has none of its own costs what it is a part of."""
+    write = _or(prices.cache_write, prices.input)
+    return Amounts(
+        beyond=-1,
+        input=prices.input,
+        cache_read=_or(prices.cache_read, prices.input),
+        cache_write=write,
+        cache_write_1h=_or(prices.cache_write_1h, write),
+        output=prices.output,
+        reasoning=_or(prices.reasoning, prices.output),
+    )
 
 
 def _or(price: Decimal | None, instead: Decimal) -> Decimal:

@@ -34,6 +34,8 @@ from tests.world import LAST, SSE_HEAD, chunked
 
 #: Seconds of silence, in each of which several keepalives are due.
 SILENCE: Final = 0.2
+#: The only silence of a stream, from which two have to come however busy the machine is.
+LONG_SILENCE: Final = 1.0
 TIMES: Final = "keepalive_after = 50ms\nkeepalive_interval = 50ms"
 #: Where the upstream is silent for ever: the keepalives into that do not prolong it.
 IDLE: Final = "idle_timeout = 250ms"
@@ -79,7 +81,7 @@ def late_end(events: Sequence[bytes]) -> list[Step]:
     """A stream with a silence before its terminal event."""
     return [
         send(SSE_HEAD, chunked(*events[:-1])),
-        silence(3 * SILENCE),  # the only one of this stream, and the machine may be busy
+        silence(LONG_SILENCE),
         send(chunked(events[-1]), LAST),
     ]
 
@@ -127,14 +129,14 @@ WHOLE: Final = {
     "keepalives before the head": Situation(
         "immediate",
         lambda endpoint: [
-            silence(SILENCE),
+            silence(LONG_SILENCE),
             send(SSE_HEAD, chunked(*endpoint.events), LAST),
         ],
     ),
     "keepalives before a late head": Situation(
         "delayed",
         lambda endpoint: [
-            silence(SILENCE),
+            silence(LONG_SILENCE),
             send(SSE_HEAD, chunked(*endpoint.events), LAST),
         ],
     ),

@@ -12,7 +12,7 @@ import gc
 import sys
 import sysconfig
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType
@@ -21,8 +21,9 @@ from typing import Any, Final
 from twisted.internet import task
 
 import gateway
+from gateway.net.transport import BULK, READ
 from tests.hotpath.edge import MemoryGateway, memory_gateway
-from tests.hotpath.works import READ, Work
+from tests.hotpath.works import Work
 from tests.process.gateway_process import ROOT
 
 _WARM: Final = 10
@@ -156,7 +157,7 @@ def _stream(memory: MemoryGateway, work: Work) -> Callable[[], None]:
 def _requests(memory: MemoryGateway, work: Work) -> Callable[[], None]:
     """A unit is a request and its answer, on connections that are kept."""
     client = memory.connect()
-    reads = [work.request[at : at + READ] for at in range(0, len(work.request), READ)]
+    reads = list(_reads(work.request))
     body = work.request.partition(b"\r\n\r\n")[2]
     answer = work.head + work.piece
 
@@ -169,6 +170,15 @@ def _requests(memory: MemoryGateway, work: Work) -> Callable[[], None]:
         assert client.read().endswith(work.piece)
 
     return unit
+
+
+def _reads(data: bytes) -> Iterator[bytes]:
+    """As a transport cuts what is there at once."""
+    room = READ
+    while data:
+        read, data = data[:room], data[room:]
+        yield read
+        room = BULK if len(read) >= READ else READ
 
 
 def _name(frame: FrameType) -> str:

@@ -41,9 +41,6 @@ path = /v1/messages
 upstream = anthropic
 """
 
-#: The largest read of a transport.
-READ: Final = 64 * 1024
-
 
 @dataclass(frozen=True, slots=True)
 class Work:

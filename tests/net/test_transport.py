@@ -14,7 +14,7 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from gateway.net.transport import BUFFER, StreamTransport
+from gateway.net.transport import BUFFER, BULK, READ, StreamTransport
 
 from .watching import Told, Watching
 
@@ -152,6 +152,19 @@ def test_nothing_is_read_while_reading_is_paused(line: Line) -> None:
     line.transport.resumeProducing()
     line.reactor.turn()
     assert line.protocol.received == b"later"
+
+
+def test_reads_are_larger_while_more_comes_than_they_take() -> None:
+    """D5: and as large as before once they bring less; none is larger than BULK."""
+    line = Line(local=True, buffer=4 * BULK)
+    line.peer.sendall(b"x" * (READ + BULK + 10))
+    for _ in range(3):
+        line.reactor.turn()
+    line.peer.sendall(b"x" * (READ + 1))
+    for _ in range(2):
+        line.reactor.turn()
+    assert line.protocol.reads == [READ, BULK, 10, READ, 1]
+    line.close()
 
 
 def test_a_close_comes_behind_all_that_was_written(narrow: Line) -> None:

@@ -60,10 +60,12 @@ class Told(Protocol):
 
     def __init__(self) -> None:
         self.received = b""
+        self.reads: list[int] = []  # bytes of each
         self.reasons: list[Failure] = []
 
     def dataReceived(self, data: bytes) -> None:
         self.received += data
+        self.reads.append(len(data))
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         self.reasons.append(reason)

@@ -15,6 +15,9 @@ from .framing import Framing, FramingKind
 
 _CR: Final = 0x0D
 
+#: The size lines of most chunks, read beforehand: of events one at a time, without extensions.
+_SIZES: Final = {b"%x" % size: size for size in range(1, 1024)}
+
 #: Bytes of one chunk's size line, extensions included, and of a whole trailer section.
 MAX_SIZE_LINE = 1024
 MAX_TRAILERS = 16 * 1024
@@ -121,7 +124,7 @@ class ChunkedDecoder:
         """See `BodyDecoder.feed`.
 
         Called for every read of a stream, which nearly always is one whole chunk: hence one loop
-        that calls little.
+        that calls little, and takes a chunk that is there whole at once.
         """
         if self.done:
             self.excess += data
@@ -157,9 +160,14 @@ class ChunkedDecoder:
                     if self._in_trailers:
                         self._take_trailer(data[position : newline - 1])
                     else:
-                        self._take_size(data, position, newline - 1)
+                        self._take_size(data[position : newline - 1])
                     position = newline + 1
-                    if self.done:
+                    stop = position + self._left
+                    if self._left and data[stop : stop + 2] == b"\r\n":
+                        pieces.append(data[position:stop])
+                        position = stop + 2
+                        self._left = 0
+                    elif self.done:
                         self.excess = data[position:]
                         break
         except RemoteError as error:
@@ -178,15 +186,17 @@ class ChunkedDecoder:
             raise RemoteError(f"a line of the chunked coding is longer than {limit} bytes")
         self._line = line
 
-    def _take_size(self, data: bytes, begin: int, end: int) -> None:
-        length = end - begin
-        match = grammar.CHUNK_SIZE.fullmatch(data, begin, end) if length <= MAX_SIZE_LINE else None
-        if match is None:
-            raise RemoteError("a chunk's size line is malformed")
-        size = self._left = int(match[1], 16)
+    def _take_size(self, line: bytes) -> None:
+        size = _SIZES.get(line)
+        if size is None:
+            match = grammar.CHUNK_SIZE.fullmatch(line) if len(line) <= MAX_SIZE_LINE else None
+            if match is None:
+                raise RemoteError("a chunk's size line is malformed")
+            size = int(match[1], 16)
+        self._left = size
         self._in_trailers = not size
         self._size += size
-        self._framing += length + 4
+        self._framing += len(line) + 4
         if self._lean and self._framing > FREE_OVERHEAD + MAX_OVERHEAD_SHARE * self._size:
             raise RemoteError("the chunks are too small: the body is mostly framing")
 

@@ -98,20 +98,29 @@ class EventScanner:
         What is returned ends at an event boundary unless `in_long_event`.  An event that ends in
         a CR is returned at once; an LF that follows belongs to that end and is returned at once.
         """
-        if self._settled and data.endswith(_ENDS):
-            block = data if data.find(b"\r") < 0 else _with_lf(data)
-            lines = block.count(b"\n")
-            if block.startswith(b"data:"):
-                # Two lines for each event that begins so leave no line for anything else.
-                if lines == 2 or lines == 2 * (block.count(b"\n\ndata:") + 1):
-                    self.events += lines >> 1
-                    return data
-            elif lines == 3 and block.startswith(b"event:") and block.find(b"\ndata:") > 0:
+        if not (self._settled and data.endswith(_ENDS)):
+            return self._feed(data)
+        block = data if _CR not in data else _with_lf(data)
+        blank = len(block) - 2  # where the last two line feeds begin
+        end = block.find(b"\n")  # of the first line
+        if block.startswith(b"data:"):
+            if end == blank:
                 self.events += 1
                 return data
-            self._account(block)
+            lines = block.count(b"\n")
+            # Two lines for each event that begins so leave no line for anything else.
+            if lines == 2 * (block.count(b"\n\ndata:") + 1):
+                self.events += lines >> 1
+                return data
+        elif (
+            block.startswith(b"event:")
+            and block.startswith(b"data:", end + 1)
+            and block.find(b"\n", end + 1) == blank
+        ):
+            self.events += 1
             return data
-        return self._feed(data)
+        self._account(block)
+        return data
 
     def finish(self) -> bytes:
         """The upstream ended cleanly: give out what was held.  No client dispatches that part."""

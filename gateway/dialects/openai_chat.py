@@ -154,7 +154,7 @@ class ChatStreamMeter(Meter):
         """Take whole events."""
         if self._done:
             return
-        if block.startswith(b"data:") and block.count(b"\n") == 2:
+        if block.startswith(b"data:") and block.find(b"\n") >= len(block) - len(b"\n\r\n"):
             # One event of one line, as most reads are.  JSON does not mind the line's end.
             try:
                 chunk = _decode(block[5:])

@@ -22,6 +22,7 @@ from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
 from ..http1 import response_bytes
+from ..net.transport import StreamTransport
 from .progress import acknowledged, below_tls
 
 
@@ -47,7 +48,15 @@ class Answering(Protocol):
         self._host: IAddress = self.transport.getHost()
         self._secure = ISSLTransport.providedBy(self.transport)
         self.write = self.transport.write
+        below = below_tls(self.transport)
+        self._line = below if isinstance(below, StreamTransport) else None
+        self.expect_request(True)
         self.transport.registerProducer(self, True)
+
+    def expect_request(self, expected: bool) -> None:
+        """Whether what the client sends next begins a request; see `StreamTransport.begins`."""
+        if self._line is not None:
+            self._line.begins(expected)
 
     def writeSequence(self, iovec: list[bytes]) -> None:
         """Write several pieces of a response."""

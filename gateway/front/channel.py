@@ -126,6 +126,7 @@ class Channel(Answering):
                 self._patience.wait_for(Wait.HEAD)
             return b""
         self._head_begun = True
+        self.expect_request(False)
         rest = self._head.take_rest()
         head = parse_request(block, self._limits.head)
         framing = request_framing(head)
@@ -201,6 +202,7 @@ class Channel(Answering):
             self.loseConnection()
             return
         self._state = State.HEAD
+        self.expect_request(True)
         if not self._behind:
             self.site.kept_alive[self] = None
             self.site.channel_advanced()

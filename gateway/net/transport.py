@@ -14,6 +14,7 @@ import contextlib
 import socket
 import struct
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 from typing import Any, Final
 
@@ -52,6 +53,7 @@ class StreamTransport:
 
     __slots__ = (
         "_aborting",
+        "_begins",
         "_broken",
         "_fd",
         "_host",
@@ -85,6 +87,7 @@ class StreamTransport:
         self._fd = sock.fileno()
         self._recv = sock.recv
         self._send = sock.send
+        self._begins: Callable[[], bool] | None = None  # asked before each read
         self._room = READ  # bytes that the next read takes at most
         self._reactor = reactor
         self._host = host
@@ -115,6 +118,13 @@ class StreamTransport:
         """
         self.protocol = protocol
 
+    def begins(self, begins: bool) -> None:
+        """Whether what is read next begins something new, and can wait where the reactor is busy.
+
+        See `GatewayReactor.may_begin`; other reactors never are.
+        """
+        self._begins = getattr(self._reactor, "may_begin", None) if begins else None
+
     # What the reactor calls.
 
     def fileno(self) -> int:
@@ -127,6 +137,8 @@ class StreamTransport:
 
     def doRead(self) -> Exception | None:  # type: ignore[override] # reactors take exceptions
         """Read once and hand it to the protocol."""
+        if self._begins is not None and not self._begins():
+            return None  # the socket stays ready
         try:
             data = self._recv(self._room)
         except (BlockingIOError, InterruptedError):

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
-from gateway.net.reactor import GatewayReactor
+from gateway.net.reactor import BEGINNINGS, GatewayReactor
+from gateway.net.transport import StreamTransport
 from tests.conftest import LoggedFailures
+
+from .watching import Told
+
+ADDRESS = IPv4Address("TCP", "127.0.0.1", 1)
 
 
 class Turned(GatewayReactor):
@@ -85,6 +91,31 @@ def connect(reactor: Any) -> Iterator[Connect]:
     yield connect
     for descriptor in made:
         descriptor.close()
+
+
+def test_a_turn_begins_a_few_of_those_that_come_at_once_and_reads_all_that_goes_on(
+    reactor: Any,
+) -> None:
+    """D1: so streams that flow wait for few of many new requests; each of those has its turn."""
+    pairs = [socket.socketpair() for _ in range(2 * BEGINNINGS + 2)]
+    transports = []
+    for sock, peer in pairs:
+        sock.setblocking(False)
+        transports.append(StreamTransport(sock, Told(), reactor, ADDRESS, ADDRESS))
+        transports[-1].start()
+        peer.send(b"x")
+    *new, flowing = transports
+    for transport in new:
+        transport.begins(True)
+    seen = []
+    for _ in range(3):
+        reactor.doPoll(0)
+        seen.append(sum(bool(cast(Told, transport.protocol).received) for transport in new))
+        assert cast(Told, flowing.protocol).received == b"x"
+    assert seen == [BEGINNINGS, 2 * BEGINNINGS, 2 * BEGINNINGS + 1]
+    for sock, peer in pairs:
+        sock.close()
+        peer.close()
 
 
 def test_an_error_while_reading_ends_that_connection_alone_and_is_logged(

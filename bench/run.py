@@ -10,92 +10,20 @@ as well; those of the load without a proxy are measured beside them.
 from __future__ import annotations
 
 import argparse
-import datetime
-import os
-import platform
-import shlex
-import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NoReturn
 
 from . import files, plot, tables
 from .account import TICK
+from .command import about, command, cores, folder_at, named, number, possible, say
 from .gateway import Setting
-from .measure import Bench, Cores
-from .processes import BenchError, raise_file_limit
+from .measure import Bench
+from .processes import BenchError
 from .proxies import proxies
 from .proxy import ROOT, Proxy
 from .report import failures, results
-from .works import WORKS, Kind
-
-#: Open files that a proxy of 5,000 held streams needs.
-_FILES: Final = 11_000
-
-
-def _say(text: str) -> None:
-    """Progress: a line that is replaced on a terminal, one of many elsewhere."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-    else:
-        print(text, file=sys.stderr, flush=True)
-
-
-def _about(setting: Setting) -> dict[str, str]:
-    """When and on what the figures were measured."""
-    now = datetime.datetime.now(datetime.UTC)
-    return {
-        "Date": now.strftime("%Y-%m-%d %H:%M UTC"),
-        "Commit": _commit(),
-        "Machine": f"{os.cpu_count()} cores, {_processor()}, {platform.platform()}",
-        "Load average before": f"{os.getloadavg()[0]:.2f}",
-        "Gateway": setting.doc(),
-        "Command": f"``{shlex.join(['python', '-m', 'bench.run', *sys.argv[1:]])}``",
-    }
-
-
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return done.stdout.strip()
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == "model name":
-            return value.strip()
-    return platform.machine()
-
-
-def _names(text: str) -> list[str]:
-    return [name for name in dict.fromkeys(text.split(",")) if name]
-
-
-def _named(known: Mapping[str, object], what: str) -> Callable[[str], list[str]]:
-    def parse(text: str) -> list[str]:
-        names = _names(text)
-        for name in names:
-            if name not in known:
-                raise argparse.ArgumentTypeError(
-                    f"there is no {what} {name!r}; there are {', '.join(known)}"
-                )
-        return names
-
-    return parse
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number, 1 or more")
-    return int(text)
+from .works import WORKS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -109,11 +37,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--only", metavar="WORK,…", type=_named(WORKS, "work"), help="do these works alone")
-    add("--proxies", metavar="NAME,…", type=_named(known, "proxy"), help="measure these alone")
+    add("--only", metavar="WORK,…", type=named(WORKS, "work"), help="do these works alone")
+    add("--proxies", metavar="NAME,…", type=named(known, "proxy"), help="measure these alone")
     help_ = "how often each work is done; the tables show medians (default: %(default)s)"
-    add("--rounds", metavar="N", type=_count, default=3, help=help_)
-    add("--workers", metavar="N", type=_count, help="the gateway's key workers")
+    add("--rounds", metavar="N", type=number, default=3, help=help_)
+    add("--workers", metavar="N", type=number, help="the gateway's key workers")
     add(
         "--reactor",
         metavar="NAME",
@@ -136,33 +64,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _cores() -> Cores:
-    usable = sorted(os.sched_getaffinity(0))
-    if len(usable) < 2:
-        raise BenchError("two cores are needed: one for the proxies, one for the load")
-    return Cores(usable[0], usable[1])
-
-
-@contextmanager
-def _folder(wanted: Path | None) -> Iterator[Path]:
-    if wanted is None:
-        with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
-            yield Path(folder)
-        return
-    try:
-        wanted.mkdir(parents=True)
-    except OSError as error:
-        raise BenchError(f"--folder {wanted}: cannot be made: {error}") from error
-    yield wanted.resolve()
-
-
 def _installed(
     wanted: list[Proxy], cache: Path, left_out: dict[str, str]
 ) -> dict[str, tuple[str, str]]:
     """Version and doc of those proxies that are there; the others are left out."""
     found = {}
     for proxy in wanted:
-        _say(f"looking for {proxy.name}")
+        say(f"looking for {proxy.name}")
         try:
             proxy.install(cache)
             found[proxy.name] = (proxy.version(cache), proxy.doc)
@@ -178,29 +86,26 @@ def _run(options: argparse.Namespace) -> int:
     known = proxies(setting)
     wanted = [known[name] for name in options.proxies or known]
     works = [WORKS[name] for name in options.only or WORKS]
-    about = _about(setting)
+    measured_on = about("bench.run", setting)
     options.cache.mkdir(parents=True, exist_ok=True)
     left_out: dict[str, str] = {}
     there = _installed(wanted, options.cache, left_out)
     if options.install:
-        _say("")
+        say("")
         print("\n".join([*(f"{name}: {text}" for name, (text, _) in there.items())]))
         print("\n".join(f"left out: {what}: {why}" for what, why in left_out.items()))
         return 0
-    limit = raise_file_limit()
-    if limit < _FILES and any(work.kind is Kind.HELD for work in works):
-        works = [work for work in works if work.kind is not Kind.HELD]
-        left_out["H"] = f"the machine allows {limit} open files (ulimit -Hn), {_FILES} are needed"
-    with _folder(options.folder) as folder:
-        bench = Bench(_cores(), folder, options.cache.resolve(), _say, left_out)
+    works = possible(works, left_out)
+    with folder_at(options.folder) as folder:
+        bench = Bench(cores(), folder, options.cache.resolve(), say, left_out)
         measured = [proxy for proxy in wanted if proxy.name in there]
         samples = list(bench.measure(measured, works, options.rounds))
-    _say("")
+    say("")
     found = results(samples)
     failed = failures(samples)
     left_out |= {f"a sample of {line.partition(',')[0]}": line for line in failed}
-    run = files.Run(about, there, options.rounds, left_out, samples, found)
-    print("\n".join(f"{name}: {value}" for name, value in about.items()))
+    run = files.Run(measured_on, there, options.rounds, left_out, samples, found)
+    print("\n".join(f"{name}: {value}" for name, value in measured_on.items()))
     print("\n".join(f"{name}: {text}" for name, (text, _) in there.items()))
     print(f"\n{tables.text(found)}\n\n{files.rounds_in_words(options.rounds)}; ", end="")
     print(f"the system counts CPU time in steps of {TICK * 1000:g} ms")
@@ -219,20 +124,9 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if failures(ours) else 0
 
 
-def _terminated(*_: object) -> NoReturn:
-    sys.exit(143)
-
-
 def main() -> int:
     """The command line; 0, or 1 with a line that says what is wrong."""
-    signal.signal(signal.SIGTERM, _terminated)  # so that what was started is ended
-    try:
-        return _run(_parser().parse_args())
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return command(lambda: _run(_parser().parse_args()))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ OLDER := $(VENV)/older-sdks
 NODE := tests/sdks/node
 
 .DEFAULT_GOAL := help
-.PHONY: help run test behaviours bench peers install uninstall clean
+.PHONY: help run test behaviours bench profile peers install uninstall clean
 
 # Where `make install` lays things down, and where it expects the gateway's own environment.
 PREFIX ?= /usr/local
@@ -36,6 +36,8 @@ help:
 	@echo 'make behaviours  write the column of tests in docs/behaviours.rst'
 	@echo 'make bench       measure the gateway beside others, into docs/performance.rst; for less:'
 	@echo '                 make bench WORKS=S10k,U PROXIES=go,gateway ROUNDS=1'
+	@echo 'make profile     tell where the time goes, into docs/performance.rst; for less:'
+	@echo '                 make profile WORKS=U SAMPLES=200'
 	@echo 'make peers       install what it is measured beside, and measure nothing'
 	@echo 'make install     lay down the units for systemd and a configuration, as root'
 	@echo 'make uninstall   take the units away again; the configuration and the rows stay'
@@ -70,8 +72,14 @@ bench: $(VENV)/.bench
 		--json $(BENCH)/results.json --csv $(BENCH)/results.csv \
 		$(if $(WORKS)$(PROXIES),,--svg docs/performance.svg --rst docs/performance.rst)
 
+SAMPLES := 2000
+profile: $(VENV)/.bench
+	@$(BIN)/python -m bench.profile --samples $(SAMPLES) $(if $(WORKS),--only $(WORKS)) \
+		--stacks $(BENCH)/stacks $(if $(WORKS),,--rst docs/performance.rst)
+
 peers: $(VENV)/.bench
 	@$(BIN)/python -m bench.run --install
+
 # The programs come by pip, which a package that is being built (DESTDIR) does in its own way.
 define NEXT
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,38 @@ class Memory:
     pss: int  #: what is shared counts in part
     rss: int  #: what is shared counts once for each process
     peak: int  #: the largest `rss` of each since `reset_peak`, summed
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What a process of several threads has done, in seconds; without its children."""
+
+    user: float
+    system: float
+    main: float  #: user and system time of its main thread
+    #: How long its main thread was ready, and had no core; nan where the system does not tell.
+    waiting: float
+
+    @property
+    def cpu(self) -> float:
+        """User and system time."""
+        return self.user + self.system
+
+    def __add__(self, other: Times) -> Times:
+        return Times(
+            self.user + other.user,
+            self.system + other.system,
+            self.main + other.main,
+            self.waiting + other.waiting,
+        )
+
+    def __sub__(self, other: Times) -> Times:
+        return Times(
+            self.user - other.user,
+            self.system - other.system,
+            self.main - other.main,
+            self.waiting - other.waiting,
+        )
 
 
 def _stats() -> tuple[dict[int, int], dict[int, list[int]]]:
@@ -58,6 +91,22 @@ def cpu_seconds(pid: int) -> float:
     """User and system time of a process and of its descendants, ended ones included."""
     ticks, children = _stats()
     return sum(ticks.get(member, 0) for member in _members(pid, children)) * TICK
+
+
+def times(pid: int) -> Times:
+    """What a process has done so far; raises OSError if it has ended."""
+    main = Path(f"/proc/{pid}/task/{pid}")
+    user, system = _user_and_system(Path(f"/proc/{pid}/stat"))
+    try:
+        waiting = int((main / "schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        waiting = math.nan
+    return Times(user, system, sum(_user_and_system(main / "stat")), waiting)
+
+
+def _user_and_system(stat: Path) -> tuple[float, float]:
+    user, system = stat.read_text().rpartition(")")[2].split()[11:13]
+    return int(user) * TICK, int(system) * TICK
 
 
 def memory(pid: int) -> Memory:

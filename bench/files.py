@@ -14,8 +14,8 @@ from . import tables
 from .processes import BenchError
 from .report import DIRECT, Result, Sample
 
-_BEGIN: Final = ".. begin of what bench writes"
-_END: Final = ".. end of what bench writes"
+_BEGIN: Final = ".. begin of what {} writes"
+_END: Final = ".. end of what {} writes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,40 +82,40 @@ def as_rst(run: Run, plot: str | None) -> str:
     if plot is not None:
         alt = "CPU time, latency and memory of the proxies, as in the tables"
         parts.append(f".. image:: {plot}\n   :alt: {alt}")
-    parts.append(_heading("Who was measured"))
+    parts.append(heading("Who was measured"))
     parts += [f"``{name}``\n    {version}. {doc}" for name, (version, doc) in run.proxies.items()]
     if run.left_out:
         parts.append("Left out:")
         parts.append(
-            "\n".join(f"- {what}: ``{_short(why)}``" for what, why in run.left_out.items())
+            "\n".join(f"- {what}: ``{in_one_line(why)}``" for what, why in run.left_out.items())
         )
     for section in tables.sections(run.results):
         doc = section.work.doc
         words = f"{doc[0].upper()}{doc[1:]}. {section.words}"
-        parts.append(f"{_heading(section.work.name)}\n\n{words}\n\n{section.table}")
+        parts.append(f"{heading(section.work.name)}\n\n{words}\n\n{section.table}")
     if any(result.proxy == DIRECT for result in run.results):
         parts.append(f"``{DIRECT}`` is the load without a proxy, over plain HTTP.")
     return "\n\n".join(parts) + "\n"
 
 
-def _heading(title: str) -> str:
+def heading(title: str) -> str:
+    """The heading of a part of what is generated."""
     return f"{title}\n{'~' * len(title)}"
 
 
-def _short(reason: str) -> str:
+def in_one_line(reason: str) -> str:
     """A reason on one line, fit to stand between double backquotes."""
     line = " ".join(reason.replace("`", "'").split())
     return line if len(line) <= 300 else f"{line[:297]}..."
 
 
-def replaced(page: str, generated: str) -> str:
-    """`page` with its generated part replaced; raises ValueError if it marks none."""
-    before, begin, rest = page.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+def replaced(page: str, generated: str, author: str) -> str:
+    """`page` with what `author` generates replaced; raises ValueError if it marks no such part."""
+    first, last = _BEGIN.format(author), _END.format(author)
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(
-            f"it has no lines {_BEGIN!r} and {_END!r} for the results to stand between"
-        )
+        raise ValueError(f"it has no lines {first!r} and {last!r} for the results to stand between")
     return f"{before}{begin}\n\n{generated}\n{end}{after}"
 
 
@@ -131,8 +131,15 @@ def write(path: Path, text: str) -> None:
 def write_rst(path: Path, run: Run, plot: Path | None) -> None:
     """Put the results into the page at `path`; raises `BenchError` if it cannot take them."""
     try:
-        page = path.read_text(encoding="utf-8")
         image = None if plot is None else str(plot.resolve().relative_to(path.resolve().parent))
-        write(path, replaced(page, as_rst(run, image)))
+    except ValueError as error:
+        raise BenchError(f"{path}: {error}") from error
+    write_part(path, as_rst(run, image), "bench")
+
+
+def write_part(path: Path, generated: str, author: str) -> None:
+    """Put what `author` generates into the page at `path`; raises `BenchError` if it cannot."""
+    try:
+        write(path, replaced(path.read_text(encoding="utf-8"), generated, author))
     except (OSError, ValueError) as error:
         raise BenchError(f"{path}: {error}") from error

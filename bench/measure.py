@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -60,6 +60,10 @@ class _Running:
         return DIRECT if self.proxy is None else self.proxy.name
 
 
+def _unwatched(_: int) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 @dataclass(slots=True)
 class Bench:
     """A run.  `left_out` says what was not measured, and why."""
@@ -69,6 +73,9 @@ class Bench:
     cache: Path
     say: Callable[[str], None]  #: progress
     left_out: dict[str, str] = field(default_factory=dict)
+    #: Entered with a proxy's pid for the length of each work that it does.
+    watch: Callable[[int], AbstractContextManager[None]] = _unwatched
+    direct: bool = True  #: whether the works are done without a proxy, too
     _load: Path = field(init=False)
     _ca: Path = field(init=False)
 
@@ -198,7 +205,7 @@ class Bench:
         proxy, pid = target.proxy, target.pid
         if f"{work.name} through {target.name}" in self.left_out:
             return None
-        if proxy is None and work.fresh:
+        if proxy is None and (work.fresh or not self.direct):
             return None
         if proxy is not None and not proxy.does(work):
             return None
@@ -208,7 +215,7 @@ class Bench:
             if proxy is None or pid is None:
                 report = self._ask(target, given, lambda _: None)
                 return Sample(given, DIRECT, number, target.light, {}, report)
-            with _awake(proxy, pid):
+            with _awake(proxy, pid), self.watch(pid):
                 return self._measured(target, proxy, pid, given, number)
         except BenchError as error:
             self._leave_out(target, work, str(error))

@@ -54,11 +54,12 @@ def test_the_part_of_the_page_that_is_generated_is_sound_and_complete() -> None:
         assert text in page
 
 
-def test_the_page_in_the_repository_has_a_place_for_the_results() -> None:
+@pytest.mark.parametrize("author", ["bench", "bench.profile"])
+def test_the_page_in_the_repository_has_a_place_for_the_results(author: str) -> None:
     page = (ROOT / "docs" / "performance.rst").read_text(encoding="utf-8")
 
-    once = replaced(page, "<one run>")
-    again = replaced(once, "<another run>")
+    once = replaced(page, "<one run>", author)
+    again = replaced(once, "<another run>", author)
 
     assert "<one run>" in once
     assert again == once.replace("<one run>", "<another run>")
@@ -68,7 +69,7 @@ def test_the_page_in_the_repository_has_a_place_for_the_results() -> None:
 
 def test_a_page_without_a_place_for_the_results_is_refused() -> None:
     with pytest.raises(ValueError, match="begin of what bench writes"):
-        replaced("Performance\n", "results")
+        replaced("Performance\n", "results", "bench")
 
 
 def test_csv_has_a_line_for_each_figure() -> None:

@@ -1,4 +1,8 @@
-"""The Go program, built once, and the rows of servers, each shared by the tests of one module."""
+"""The Go program, built once, and the rows of servers, each shared by the tests of one module.
+
+The program is begun to be built as soon as it is known that a test needs it, beside the tests that
+run before that one.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.interop.chain import LAYOUTS, Chain, chain
-from tests.interop.servers import build_peer
+from tests.interop.servers import PeerBuild, found, program
+
+_build = pytest.StashKey[PeerBuild]()
 
 
 @pytest.fixture(autouse=True)
@@ -18,10 +24,19 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "127.0.0.1,localhost")
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin to build the program if a test wants it and Go is there."""
+    wanted = any("peer" in getattr(item, "fixturenames", ()) for item in session.items)
+    if wanted and not session.config.option.collectonly and found("go") is not None:
+        session.config.stash[_build] = build = PeerBuild()
+        session.config.add_cleanup(build.close)
+
+
 @pytest.fixture(scope="session")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def peer(pytestconfig: pytest.Config) -> Path:
     """The program in ``go``."""
-    return build_peer(tmp_path_factory.mktemp("peer"))
+    program("go")
+    return pytestconfig.stash[_build].wait()
 
 
 @pytest.fixture(scope="module", params=LAYOUTS)

@@ -28,7 +28,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -171,7 +171,7 @@ def proxies(folder: Path, gateway: int) -> Iterator[dict[str, Server]]:
             own = folder / f"nginx-{len(started)}"
             own.mkdir()
             started[name] = stack.enter_context(servers.nginx(own, gateway, directives=directives))
-        peer = servers.build_peer(folder)
+        peer = stack.enter_context(closing(servers.PeerBuild())).wait()
         started["Go's ReverseProxy"] = stack.enter_context(servers.go_proxy(folder, peer, gateway))
         yield started
 

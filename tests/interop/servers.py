@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -49,13 +50,18 @@ _HAPROXY_REQUEST: Final = re.compile(r" ([A-Za-z-]{4}) \d+/\d+/\d+/\d+/\d+ \d+/\
 _HAPROXY_WARNS: Final = re.compile(r"\[(WARNING|ALERT)\]")
 
 
-def program(name: str) -> str:
+def found(name: str) -> str | None:
     """The path of a program: beside this Python, on the path, or where Debian keeps servers."""
     beside = Path(sys.executable).parent
     folders = os.pathsep.join([str(beside), os.environ.get("PATH", os.defpath), "/usr/sbin"])
-    found = shutil.which(name, path=folders)
-    if found is not None:
-        return found
+    return shutil.which(name, path=folders)
+
+
+def program(name: str) -> str:
+    """The path of a program, which a test cannot do without: see the module's text."""
+    path = found(name)
+    if path is not None:
+        return path
     what, advice = LEFT_OUT[name]
     reason = f"not tested: {what}; {name} is not installed ({advice})"
     if os.environ.get("CI") == "true":
@@ -243,30 +249,55 @@ def haproxy(folder: Path, upstream: int) -> Iterator[Server]:
         yield server
 
 
-def build_peer(folder: Path) -> Path:
-    """The program in ``go``, built in `folder`, from Go's standard library alone."""
-    go = program("go")
-    built = folder / "peer"
-    # The cache, of a hundred megabytes, is left behind only where somebody has chosen its place.
-    with tempfile.TemporaryDirectory(dir=folder) as cache:
+class PeerBuild:
+    """The program in ``go``, being built from Go's standard library alone.
+
+    That takes most of a minute of a processor's time: whoever begins it early does something else
+    meanwhile, and before the build.
+    """
+
+    def __init__(self) -> None:
+        """Begin it; skips or fails, as `program` does, where there is no Go."""
+        go = program("go")
+        self._folder = Path(tempfile.mkdtemp(prefix="gateway-peer-"))
+        self._log = self._folder / "log"
         environ = {
-            "GOCACHE": cache,
+            # Of a hundred megabytes; left behind only where somebody has chosen its place.
+            "GOCACHE": str(self._folder / "cache"),
+            "GOMAXPROCS": "1",  # the other processors are for the tests
             **os.environ,
             "CGO_ENABLED": "0",
             "GOFLAGS": "",
             "GOPROXY": "off",
             "GOTOOLCHAIN": "local",
         }
-        done = subprocess.run(
-            [go, "build", "-o", str(built), "."],
-            cwd=GO_SOURCES,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, f"go build: {done.stderr}"
-    return built
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [go, "build", "-o", str(self._built), "."],
+                cwd=GO_SOURCES,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,  # so that it can be ended with the compilers that it runs
+            )
+
+    @property
+    def _built(self) -> Path:
+        return self._folder / "peer"
+
+    def wait(self) -> Path:
+        """The program, once it is built."""
+        code = self._process.wait()
+        assert code == 0, f"go build: {self._log.read_text(errors='replace')}"
+        return self._built
+
+    def close(self) -> None:
+        """End it if it still runs, and remove what it made."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @contextmanager

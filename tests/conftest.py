@@ -7,6 +7,9 @@ the fixture `logged_failures`.  Most tests never touch the reactor; for them thi
 
 A test whose Deferred or coroutine does not end within 30 seconds is cancelled and fails; the marker
 ``deadline(seconds)`` gives it another limit.  An ``async def`` test needs no decorator.
+
+Hypothesis does not judge how long an example takes, or examples take to be made: that says how busy
+the machine is.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from hypothesis import HealthCheck, settings
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
@@ -36,6 +40,11 @@ SETTLING_TURNS = 20
 SETTLING_TURN = 0.01
 
 _failed = pytest.StashKey[bool]()
+
+settings.register_profile(
+    "unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 
 @implementer(ILogObserver)

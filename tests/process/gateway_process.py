@@ -254,6 +254,11 @@ class GatewayProcess:
         user, system = stat.rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
+    def waits(self) -> bool:
+        """Whether it has nothing to do: one that has no processor to do it on does not wait."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii")
+        return stat.rpartition(")")[2].split()[0] == "S"
+
     def open_files(self) -> list[str]:
         """The files that it holds open, deleted ones too, but no sockets, pipes or devices."""
         found = []

@@ -213,12 +213,14 @@ def tampered(gateway: GatewayProcess, injection: str) -> Iterator[None]:
         [*command, f"inject=fsync,fdatasync:{injection}", "-o", str(gateway.folder / "trace")],
         stderr=subprocess.PIPE,
     )
-    status = Path(f"/proc/{gateway.process.pid}/status")
+    threads = Path(f"/proc/{gateway.process.pid}/task")
 
     def attached() -> bool:
         if tracer.poll() is not None:
             pytest.skip("this user cannot trace a process")
-        return f"TracerPid:\t{tracer.pid}" in status.read_text()
+        # One thread after the other, and it is the ledger's that syncs.
+        statuses = [(thread / "status").read_text() for thread in threads.iterdir()]
+        return all(f"TracerPid:\t{tracer.pid}\n" in status for status in statuses)
 
     with tracer:
         eventually(attached, "strace is attached")

@@ -133,7 +133,7 @@ def test_last_bytes_that_a_client_does_not_take_end_in_a_reset(
     with RawClient(gateway.port, receive_buffer=8192).post(CHAT, prompt(stream=True)) as client:
         assert client.response.status == 200
         # Before, the kernel might take the error event and the end as well, and bring them along.
-        upstream.wait_until_held_back()
+        upstream.wait_until_held_back(gateway)
         assert gateway.stop().code == TERMINATED
         with pytest.raises(ConnectionResetError):
             client.rest()

@@ -61,7 +61,7 @@ def test_a_client_that_leaves_without_reading_takes_its_upstream_along(
     )
     with RawClient(gateway.port, receive_buffer=16 * 1024) as client:
         client.post(CHAT, prompt(stream=True))
-        upstream.wait_until_held_back()
+        upstream.wait_until_held_back(gateway)
         client.reset()
         assert upstream.peers[0].gone.wait(PATIENCE)
     [row] = gateway.new_rows()

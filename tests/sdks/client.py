@@ -28,7 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-TIMEOUT: Final = 20.0  #: seconds
+TIMEOUT: Final = 60.0  #: seconds; hundreds ask at once, on a machine that may be busy
 #: Asks at a time: most of the time they wait for a silent upstream.
 AT_ONCE: Final = 24
 

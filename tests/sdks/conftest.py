@@ -13,6 +13,7 @@ import pytest
 from tests.process.gateway_process import GatewayProcess
 from tests.process.scripted_upstream import ScriptedUpstream
 from tests.sdks import situations
+from tests.sdks.beats import SilentUpstream
 from tests.sdks.releases import Release, ask_all
 from tests.sdks.ways import streams
 
@@ -31,9 +32,10 @@ def stage(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[GatewayProcess, ScriptedUpstream]]:
     """The gateway, and the upstream in which the situations play."""
-    upstream = ScriptedUpstream()
+    upstream = SilentUpstream()
     folder = tmp_path_factory.mktemp("sdks")
-    with GatewayProcess(folder, situations.sections(upstream.port), "demo = on") as gateway:
+    options = f"admin = tcp:{upstream.beats.port}:interface=127.0.0.1\ndemo = on"
+    with GatewayProcess(folder, situations.sections(upstream.port), options) as gateway:
         yield gateway, upstream
     upstream.close()
 

@@ -19,6 +19,7 @@ from tests.process.scripted_upstream import (
     silence,
     until_gone,
 )
+from tests.sdks.beats import name_of, until_spoken
 from tests.sdks.streams import (
     CHAT,
     COMPLETIONS,
@@ -32,10 +33,8 @@ from tests.sdks.streams import (
 from tests.sdks.ways import Way
 from tests.world import LAST, SSE_HEAD, chunked
 
-#: Seconds of silence, in each of which several keepalives are due.
+#: Seconds of a silence in which several keepalives are due; a busy machine may come to none.
 SILENCE: Final = 0.2
-#: The only silence of a stream, from which two have to come however busy the machine is.
-LONG_SILENCE: Final = 1.0
 TIMES: Final = "keepalive_after = 50ms\nkeepalive_interval = 50ms"
 #: Where the upstream is silent for ever: the keepalives into that do not prolong it.
 IDLE: Final = "idle_timeout = 250ms"
@@ -54,8 +53,8 @@ FAMILIES: Final = ("openai", "anthropic", "gemini")
 
 
 def begun(endpoint: Endpoint) -> Step:
-    """A stream up to where it breaks off."""
-    return send(SSE_HEAD, chunked(*endpoint.events[: endpoint.cut_after]))
+    """A stream up to where it breaks off; in one piece, so that nothing can end it before."""
+    return send(SSE_HEAD + chunked(*endpoint.events[: endpoint.cut_after]))
 
 
 def begun_inside(endpoint: Endpoint) -> Step:
@@ -72,7 +71,7 @@ def hesitant(events: Sequence[bytes]) -> list[Step]:
         send(chunked(events[0])),
         silence(SILENCE),
         send(chunked(events[1])),
-        silence(SILENCE),
+        until_spoken,
         send(chunked(*events[2:]), LAST),
     ]
 
@@ -81,7 +80,7 @@ def late_end(events: Sequence[bytes]) -> list[Step]:
     """A stream with a silence before its terminal event."""
     return [
         send(SSE_HEAD, chunked(*events[:-1])),
-        silence(LONG_SILENCE),
+        until_spoken,
         send(chunked(events[-1]), LAST),
     ]
 
@@ -129,14 +128,14 @@ WHOLE: Final = {
     "keepalives before the head": Situation(
         "immediate",
         lambda endpoint: [
-            silence(LONG_SILENCE),
+            until_spoken,
             send(SSE_HEAD, chunked(*endpoint.events), LAST),
         ],
     ),
     "keepalives before a late head": Situation(
         "delayed",
         lambda endpoint: [
-            silence(LONG_SILENCE),
+            until_spoken,
             send(SSE_HEAD, chunked(*endpoint.events), LAST),
         ],
     ),
@@ -160,7 +159,7 @@ BROKEN: Final = {
     ),
     "reset before the head": Situation(
         "immediate",
-        lambda _: [silence(SILENCE), reset],
+        lambda _: [until_spoken, reset],
         ("upstream_failed", "reset"),
     ),
     "ended early": Situation(
@@ -185,19 +184,19 @@ BROKEN: Final = {
     ),
     "refused after the commit": Situation(
         "immediate",
-        lambda endpoint: [silence(SILENCE), refused(endpoint)],
+        lambda endpoint: [until_spoken, refused(endpoint)],
         ("upstream_failed", "http_error"),
         status=429,
     ),
     "failed after the commit": Situation(
         "immediate",
-        lambda _: [silence(SILENCE), failed],
+        lambda _: [until_spoken, failed],
         ("upstream_failed", "http_error"),
         status=500,
     ),
     "no stream after the commit": Situation(
         "immediate",
-        lambda _: [silence(SILENCE), other],
+        lambda _: [until_spoken, other],
         ("upstream_failed", "not_sse"),
     ),
 }
@@ -271,7 +270,7 @@ def play(peer: Peer) -> None:
     """Read a request and do what its path names."""
     read_request(peer)
     path = peer.request.split(b" ", 2)[1].partition(b"?")[0]
-    name = path.split(b"/")[1].decode()
+    name = name_of(peer)
     endpoint = next(found for end, found in _ENDPOINTS.items() if path.endswith(end))
     situation = next(
         found

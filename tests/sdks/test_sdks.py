@@ -233,7 +233,13 @@ def test_a_stream_that_the_gateways_stopping_ends_raises_the_sdks_own_error(
         ThreadPoolExecutor(1) as pool,
     ):
         asking = pool.submit(ask_all, release, gateway, upstream, asks)
-        eventually(lambda: asking.done() or len(upstream.requests) == len(asks), "all have asked")
+
+        def begun() -> bool:
+            """All have asked, and what each is to hear is on its way to the gateway."""
+            sent = [peer.sent for peer in upstream.peers]
+            return len(upstream.requests) == len(asks) and all(sent)
+
+        eventually(lambda: asking.done() or begun(), "all streams have begun")
         gateway.terminate()
         found = asking.result()
     upstream.close()

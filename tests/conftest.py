@@ -5,7 +5,7 @@ fails that leaves a delayed call, a socket or any other reader or writer in the 
 a failure logged (an unhandled error in a Deferred is such a failure) and did not take it back with
 the fixture `logged_failures`.  Most tests never touch the reactor; for them this costs a look.
 
-A test whose Deferred or coroutine does not end within 30 seconds is cancelled and fails; the marker
+A test whose Deferred or coroutine does not end within 60 seconds is cancelled and fails; the marker
 ``deadline(seconds)`` gives it another limit.  An ``async def`` test needs no decorator.
 
 Hypothesis does not judge how long an example takes, or examples take to be made: that says how busy
@@ -32,7 +32,7 @@ from zope.interface import implementer
 from tests.canaries import assert_clean
 
 #: How long a test may take, in seconds.
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 #: Sockets close within a few turns of the reactor: how often to look again, and how many seconds
 #: apart.

@@ -31,7 +31,7 @@ from tests.process.gateway_process import ROOT, environment, free_port
 CLIENTS = 16
 
 #: Seconds that anything may take before the test fails.
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 
 _CONFIG = """\
 [gateway]

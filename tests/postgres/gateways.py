@@ -58,10 +58,10 @@ class Gateway:
         """Wait until the file has every row."""
         await until(self._reactor, lambda: not self.ledger.queued, "the file has every row")
 
-    async def shipped(self) -> None:
-        """Wait until the server has every row as it is now."""
+    async def shipped(self, patience: float = PATIENCE) -> None:
+        """Wait until the server has every row as it is now, for so many seconds at the most."""
         await self.written()
-        await until(self._reactor, lambda: not self.entries(), "the server has every row")
+        await until(self._reactor, lambda: not self.entries(), "the server has every row", patience)
 
     async def until(self, look: Callable[[], object], what: str) -> None:
         """Wait until `look` is true."""
@@ -79,11 +79,13 @@ class Gateway:
         await self.shipper.stop()
 
 
-async def until(reactor: Any, look: Callable[[], object], what: str) -> None:
+async def until(
+    reactor: Any, look: Callable[[], object], what: str, patience: float = PATIENCE
+) -> None:
     """Wait in the reactor's thread until `look` is true; if that never is, the test fails."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not look():
-        assert time.monotonic() < deadline, f"not within {PATIENCE:g} s: {what}"
+        assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
         await deferLater(reactor, 0.01)
 
 

@@ -143,6 +143,7 @@ async def test_what_is_settled_between_a_lost_answer_and_the_next_attempt_is_set
     assert ids_at(server, database, "outcome = 'finished'") == sorted(i.id for i in intents)
 
 
+@pytest.mark.deadline(180)
 async def test_hours_of_outage_are_caught_up_with(
     server: Server, database: Postgres, make_gateway: MakeGateway, log_lines: list[str]
 ) -> None:
@@ -157,7 +158,7 @@ async def test_hours_of_outage_are_caught_up_with(
     gateway.shipper.start()
     await gateway.until(lambda: gateway.shipper.waiting == 20_000, "they are counted")
     server.start()
-    await gateway.shipped()
+    await gateway.shipped(patience=120)
     told = server.query(database, "SELECT count(*), count(outcome) AS settled FROM requests")
     assert told == [{"count": 20_000, "settled": 20_000}]
     await gateway.until(lambda: gateway.shipper.waiting == 0, "it knows that none waits")

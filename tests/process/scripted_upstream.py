@@ -153,8 +153,10 @@ class ScriptedUpstream(socketserver.ThreadingTCPServer):
     def sections(self, **policy: str) -> str:
         """A configuration that sends ``/v1/*`` here, with `policy` for the route.
 
-        Connections are not kept, so that each request has a script of its own.
+        Connections are not kept, so that each request has a script of its own; and no keepalive is
+        said, unless `policy` has it, into the silence of a test that a busy machine holds up.
         """
+        policy = {"keepalive_after": "2m", **policy}
         lines = [
             "[upstream scripted]",
             f"url = {self.url}",

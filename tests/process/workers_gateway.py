@@ -79,7 +79,7 @@ class WorkersGateway(GatewayProcess):
 
         def look() -> bool:
             assert self.process.poll() is None, f"the gateway has ended:\n{self.output}"
-            return self.output.count(text) >= count
+            return self._log.read_bytes().count(text.encode()) >= count
 
         eventually(look, f"{text!r} in the log {count} times", START_PATIENCE)
 

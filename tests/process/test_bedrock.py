@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, NamedTuple
 
 import pytest
 
 from gateway.demo.models import TEXT, split
 from tests.dialects.test_bedrock import USAGE, event
-from tests.process.gateway_process import GatewayProcess
+from tests.process.gateway_process import GatewayProcess, Row
 from tests.process.scripted_upstream import ScriptedUpstream, read_request, send
 from tests.world import LAST, chunked
 
@@ -34,11 +35,21 @@ WHOLE = (
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-def runtime(url: str) -> Any:
-    """A client of Bedrock's runtime."""
+#: What breaks off, and what the row says then.
+BREAKS_OFF: Final = {
+    "demo-cut": "truncated",
+    "demo-reset": "reset",
+    "demo-bad-chunk": "malformed",
+}
+#: What is streamed by the simulated provider at its own pace, and asked for all at once.
+PACED: Final = ("demo", *BREAKS_OFF, "demo-error-event")
+
+
+def runtime(url: str, name: str = "") -> Any:
+    """A client of Bedrock's runtime; `name` is told in its User-Agent."""
     session = Session()
     session.set_credentials("AKIAIOSFODNN7EXAMPLE", "secret")
-    config = Config(retries={"total_max_attempts": 1}, read_timeout=20)
+    config = Config(retries={"total_max_attempts": 1}, read_timeout=60, user_agent_extra=name)
     return session.create_client(
         "bedrock-runtime", region_name="us-east-1", endpoint_url=url, config=config
     )
@@ -47,7 +58,7 @@ def runtime(url: str) -> Any:
 def conversed(url: str, model: str = "demo") -> Iterator[dict[str, Any]]:
     """The events of a stream of Converse, as they come."""
     messages = [{"role": "user", "content": [{"text": "hello"}]}]
-    answer = runtime(url).converse_stream(modelId=model, messages=messages)
+    answer = runtime(url, "conversed").converse_stream(modelId=model, messages=messages)
     yield from answer["stream"]
 
 
@@ -58,18 +69,66 @@ def invoked(url: str, model: str = "demo") -> Iterator[dict[str, Any]]:
         "max_tokens": 1000,
         "messages": [{"role": "user", "content": "hello"}],
     }
-    answer = runtime(url).invoke_model_with_response_stream(modelId=model, body=json.dumps(body))
+    answer = runtime(url, "invoked").invoke_model_with_response_stream(
+        modelId=model, body=json.dumps(body)
+    )
     for chunk in answer["body"]:
         yield json.loads(chunk["chunk"]["bytes"])
 
 
-def test_a_stream_of_converse_is_read_by_botocore_and_metered(gateway: GatewayProcess) -> None:
+Ask = Callable[..., Iterator[dict[str, Any]]]
+ASKS: Final[tuple[Ask, ...]] = (conversed, invoked)
+
+
+class Heard(NamedTuple):
+    """The events of a stream, what reading it raised, and its row."""
+
+    events: list[dict[str, Any]]
+    error: Exception | None
+    row: Row
+
+
+Streams = dict[tuple[Ask, str], Heard]
+
+
+def read(events: Iterator[dict[str, Any]]) -> tuple[list[dict[str, Any]], Exception | None]:
+    """All events, and what ended them if it was not their end."""
+    found = []
+    try:
+        for each in events:
+            found.append(each)
+    except (ProtocolError, exceptions.EventStreamError) as error:
+        return found, error
+    return found, None
+
+
+@pytest.fixture(scope="module")
+def streams(module_gateway: GatewayProcess) -> Streams:
+    """What came of each of `PACED`, asked for in each way."""
+    module_gateway.forget_rows()
+    cells = [(ask, model) for ask in ASKS for model in PACED]
+    with ThreadPoolExecutor(len(cells)) as pool:
+        url = f"{module_gateway.url}/demo"
+        came = list(pool.map(lambda cell: read(cell[0](url, cell[1])), cells))
+    rows = module_gateway.new_rows(len(cells))
+    found = {}
+    for (ask, model), (events, error) in zip(cells, came, strict=True):
+        [row] = [
+            row
+            for row in rows
+            if row["model_requested"] == model and ask.__name__ in str(row["user_agent"])
+        ]
+        found[ask, model] = Heard(events, error, row)
+    return found
+
+
+def test_a_stream_of_converse_is_read_by_botocore_and_metered(streams: Streams) -> None:
     """A8, E9: it checks each CRC."""
-    events = list(conversed(gateway.url + "/demo"))
+    events, error, row = streams[conversed, "demo"]
+    assert error is None
     deltas = [e["contentBlockDelta"]["delta"]["text"] for e in events if "contentBlockDelta" in e]
     assert "".join(deltas) == TEXT
     usage = events[-1]["metadata"]["usage"]
-    (row,) = gateway.new_rows()
     assert (row["dialect"], row["outcome"], row["model_requested"]) == (
         "bedrock",
         "finished",
@@ -80,12 +139,12 @@ def test_a_stream_of_converse_is_read_by_botocore_and_metered(gateway: GatewayPr
     assert str(row["upstream_request_id"]).startswith("req_")
 
 
-def test_a_stream_of_invoke_is_read_by_botocore_and_metered(gateway: GatewayProcess) -> None:
+def test_a_stream_of_invoke_is_read_by_botocore_and_metered(streams: Streams) -> None:
     """A8, E9: with the model's own events within."""
-    events = list(invoked(gateway.url + "/demo"))
+    events, error, row = streams[invoked, "demo"]
+    assert error is None
     assert [events[0]["type"], events[-1]["type"]] == ["message_start", "message_stop"]
     metrics = events[-1]["amazon-bedrock-invocationMetrics"]
-    (row,) = gateway.new_rows()
     assert (row["outcome"], row["stop_reason"]) == ("finished", "end_turn")
     assert (row["input_tokens"], row["output_tokens"]) == (
         metrics["inputTokenCount"],
@@ -102,31 +161,22 @@ def test_answers_in_one_piece_are_read_by_botocore_and_metered(gateway: GatewayP
     assert (row["outcome"], row["output_tokens"]) == ("finished", len(TOKENS))
 
 
-@pytest.mark.parametrize("ask", [conversed, invoked])
-@pytest.mark.parametrize(
-    ("model", "error"),
-    [("demo-cut", "truncated"), ("demo-reset", "reset"), ("demo-bad-chunk", "malformed")],
-)
-def test_a_stream_that_breaks_off_raises(
-    gateway: GatewayProcess, ask: Any, model: str, error: str
-) -> None:
+@pytest.mark.parametrize("ask", ASKS)
+@pytest.mark.parametrize("model", BREAKS_OFF)
+def test_a_stream_that_breaks_off_raises(streams: Streams, ask: Ask, model: str) -> None:
     """E3, E7, E9: behind what had come; botocore lets the HTTP library's own error through."""
-    events = ask(gateway.url + "/demo", model)
-    next(events)
-    with pytest.raises(ProtocolError):
-        list(events)
-    (row,) = gateway.new_rows()
-    assert (row["outcome"], row["error"]) == ("upstream_failed", error)
+    events, error, row = streams[ask, model]
+    assert events
+    assert isinstance(error, ProtocolError)
+    assert (row["outcome"], row["error"]) == ("upstream_failed", BREAKS_OFF[model])
 
 
-@pytest.mark.parametrize("ask", [conversed, invoked])
-def test_an_exception_in_mid_stream_raises_and_the_row_says_so(
-    gateway: GatewayProcess, ask: Any
-) -> None:
+@pytest.mark.parametrize("ask", ASKS)
+def test_an_exception_in_mid_stream_raises_and_the_row_says_so(streams: Streams, ask: Ask) -> None:
     """E5, E9: the provider's own words, once."""
-    with pytest.raises(exceptions.EventStreamError, match="simulated provider failed"):
-        list(ask(gateway.url + "/demo", "demo-error-event"))
-    (row,) = gateway.new_rows()
+    _, error, row = streams[ask, "demo-error-event"]
+    assert isinstance(error, exceptions.EventStreamError)
+    assert "simulated provider failed" in str(error)
     assert (row["outcome"], row["error"]) == ("upstream_failed", "provider_error_event")
     assert str(row["error_detail"]).startswith("modelStreamErrorException: The simulated")
 

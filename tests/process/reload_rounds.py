@@ -41,7 +41,7 @@ _TICK: Final = 1.0
 _ROUNDS_OF_A_STREAM: Final = 3
 #: Clients that connect again and again, and seconds that each pauses between two requests.
 _KNOCKERS: Final = 4
-_PAUSE: Final = 0.03
+_PAUSE: Final = 0.1
 _SHORT: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
 
 

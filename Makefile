@@ -9,7 +9,7 @@ OLDER := $(VENV)/older-sdks
 NODE := tests/sdks/node
 
 .DEFAULT_GOAL := help
-.PHONY: help run test behaviours bench profile peers install uninstall clean
+.PHONY: help run ready test behaviours bench profile peers install uninstall clean
 
 # Where `make install` lays things down, and where it expects the gateway's own environment.
 PREFIX ?= /usr/local
@@ -32,6 +32,7 @@ endef
 
 help:
 	@echo 'make run         set up if need be, then start the gateway on its built-in configuration'
+	@echo 'make ready       set up what the checks need, and check nothing'
 	@echo 'make test        set up if need be, then check style, types and behaviour, as CI does'
 	@echo 'make behaviours  write the column of tests in docs/behaviours.rst'
 	@echo 'make bench       measure the gateway beside others, into docs/performance.rst; for less:'
@@ -48,8 +49,11 @@ run: $(VENV)/.run
 	$(info $(TRY))
 	@exec $(BIN)/twistd --nodaemon --pidfile= gateway
 
+# What `make test` needs; these may be installed beside one another.
+ready: $(VENV)/.test $(OLDER)/.installed $(NODE)/node_modules/.installed
+
 # All checks run, also after one has failed: one run tells everything.
-test: $(VENV)/.test $(OLDER)/.installed $(NODE)/node_modules/.installed
+test: ready
 	@failed=; \
 	for check in 'ruff check' 'ruff format --check' 'mypy --strict' 'python -m pytest'; do \
 		echo "== $$check"; \

@@ -63,6 +63,14 @@ class Gateway:
         await self.written()
         await until(self._reactor, lambda: not self.entries(), "the server has every row", patience)
 
+    async def connected(self) -> None:
+        """Wait until it has the server, as far as it knows."""
+        await self.until(lambda: self.shipper.connected, "it is connected")
+
+    async def disconnected(self) -> None:
+        """Wait until it knows that it has the server no more."""
+        await self.until(lambda: not self.shipper.connected, "it is not connected")
+
     async def until(self, look: Callable[[], object], what: str) -> None:
         """Wait until `look` is true."""
         await until(self._reactor, look, what)

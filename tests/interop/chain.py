@@ -110,7 +110,8 @@ def as_chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def sections(port: int) -> str:
     """A configuration that sends ``/v1/*`` to a port of loopback.
 
-    Below ``/spoken`` is the same, but the gateway begins every stream itself.
+    Below ``/spoken`` is the same, but the gateway begins every stream itself.  Elsewhere it says
+    nothing into streams, however long a busy machine holds them up.
     """
     return "\n".join(
         (
@@ -121,6 +122,7 @@ def sections(port: int) -> str:
             "path = /v1/*",
             "upstream = peer",
             "max_body = 1GiB",
+            "keepalive_after = 2m",
             "[route spoken]",
             "path = /spoken/v1/*",
             "strip_prefix = /spoken",

@@ -44,8 +44,8 @@ class Answering(Protocol):
         """Register as the transport's producer."""
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
-        self._peer: IAddress = self.transport.getPeer()
-        self._host: IAddress = self.transport.getHost()
+        self.peer: IAddress = self.transport.getPeer()
+        self.host: IAddress = self.transport.getHost()
         self._secure = ISSLTransport.providedBy(self.transport)
         self.write = self.transport.write
         below = below_tls(self.transport)
@@ -93,11 +93,11 @@ class Answering(Protocol):
 
     def getPeer(self) -> IAddress:
         """The client's address."""
-        return self._peer
+        return self.peer
 
     def getHost(self) -> IAddress:
         """The address that the client connected to."""
-        return self._host
+        return self.host
 
     def isSecure(self) -> bool:
         """Whether the connection is TLS."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from twisted.python.failure import Failure
@@ -48,12 +49,19 @@ class Request(TwistedRequest):
     defaultContentType = None
     channel: Channel | None = None  # type: ignore[assignment] # it stands in for HTTPChannel
     __hash__ = object.__hash__  # Twisted's says the same, in Python
+    queued = False
+    _parsePOSTFormSubmission = False  # noqa: N815
 
     def __init__(self, channel: Channel, head: RequestHead) -> None:
-        self._tables: dict[str, Headers] = {}
-        super().__init__(  # type: ignore[no-untyped-call]
-            channel, parsePOSTFormSubmission=False
-        )
+        # All that Twisted's initialisers set, but for tables that most requests have no use for.
+        self.channel = channel
+        self.client, self.host = channel.peer, channel.host
+        self.transport = channel.transport
+        self.notifications = []
+        self.received_cookies = {}
+        self.cookies = []
+        self._adapterCache: dict[str, object] = {}
+
         self.head = head
         self.method = head.method
         self.uri = head.target
@@ -77,31 +85,18 @@ class Request(TwistedRequest):
 
     # Twisted's tables, made on demand.
 
-    @property
-    def requestHeaders(self) -> Headers:
+    @cached_property
+    def requestHeaders(self) -> Headers:  # type: ignore[override]
         """The request's fields as Twisted's table."""
-        return self._table("request")
+        table = Headers()
+        for name, value in self.head.fields:
+            table.addRawHeader(name, value)
+        return table
 
-    @requestHeaders.setter
-    def requestHeaders(self, headers: Headers) -> None:
-        """Twisted's initialiser assigns an empty table: it is made later."""
-
-    @property
-    def responseHeaders(self) -> Headers:
+    @cached_property
+    def responseHeaders(self) -> Headers:  # type: ignore[override]
         """The response's fields, for Resources that use Twisted's way of writing."""
-        return self._table("response")
-
-    @responseHeaders.setter
-    def responseHeaders(self, headers: Headers) -> None:
-        """See `requestHeaders`."""
-
-    def _table(self, which: str) -> Headers:
-        if which not in self._tables:
-            table = self._tables[which] = Headers()
-            if which == "request":
-                for name, value in self.head.fields:
-                    table.addRawHeader(name, value)
-        return self._tables[which]
+        return Headers()
 
     # What the channel calls.
 

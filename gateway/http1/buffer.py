@@ -33,6 +33,7 @@ class HeadBuffer:
         "_limits",
         "_line_checked",
         "_looked_at",
+        "_rest",
     )
 
     def __init__(
@@ -45,13 +46,14 @@ class HeadBuffer:
         self._limits = limits
         self._check_line = check_line
         self._forgiving = tolerate_blank_line
-        self._held = bytearray()
+        self._rest = b""  # what came behind the last head
         self._begin()
 
     def __len__(self) -> int:
         return len(self._held)
 
     def _begin(self) -> None:
+        self._held: bytes | bytearray = b""  # what came of a head
         self._looked_at = 0  # so many bytes of what is held are known to be no head's end
         self._line_checked = False
         self._blank_allowed = self._forgiving
@@ -63,33 +65,38 @@ class HeadBuffer:
         what `check_line` raises.
         """
         held = self._held
-        held += data
+        if held:
+            held += data
+        else:
+            held = data  # nearly always the whole head: not copied but to be cut
         if self._blank_allowed and held.startswith((b"\r", b"\n")):
             if held == b"\r":
+                self._held = held
                 return None
             if held[:2] != b"\r\n":
                 raise RemoteError("a request line was expected")
-            del held[:2]
+            held = held[2:]
             self._blank_allowed = False
         # The end may have begun in the last three bytes that were looked at.
         end = held.find(b"\r\n\r\n", max(self._looked_at - 3, 0), self._limits.total + 4)
         if end < 0:
-            self._check_unfinished()
+            if held is not self._held:
+                self._held = held = bytearray(held)
+            self._check_unfinished(held)
             self._looked_at = len(held)
             return None
-        head = bytes(held[:end])
-        del held[: end + 4]
-        self._begin()
+        head, self._rest = bytes(held[:end]), bytes(held[end + 4 :])
+        if held is not data:
+            self._begin()
         return head
 
     def take_rest(self) -> bytes:
         """What came behind the head, given out once."""
-        rest = bytes(self._held)
-        self._held.clear()
+        rest, self._rest = self._rest, b""
         return rest
 
-    def _check_unfinished(self) -> None:
-        held, limits = self._held, self._limits
+    def _check_unfinished(self, held: bytes | bytearray) -> None:
+        limits = self._limits
         since = max(self._looked_at - 1, 0)  # a CR that came last may be only now without its LF
         if grammar.MISPLACED.search(held, since, limits.total):
             raise RemoteError("a control character, or CR or LF alone, stands in the head")

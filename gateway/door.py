@@ -22,7 +22,7 @@ from .exchange.forward import Outbound
 from .exchange.services import Services
 from .front.request import Request
 from .front.verdict import Admission, Refusal
-from .http1 import Framing, FramingKind
+from .http1 import Framing, RequestHead
 from .http1.grammar import HOST
 from .intents import Intents
 from .journal.kinds import Kind
@@ -83,13 +83,31 @@ class FrontDoor:
     def admit(self, request: Request, framing: Framing) -> Admission | Refusal:
         """How the body is read, or what to answer instead."""
         try:
-            return self._judged(request, framing)
+            return self._judged(request)
         except Exception:
             what = "{request}: an error in the gateway itself"
             _log.failure(what, request=request, kind=Kind.INTERNAL_ERROR)
             return self.refuse(request, 500, "an error in the gateway itself")
 
-    def _judged(self, request: Request, framing: Framing) -> Admission | Refusal:
+    def _judged(self, request: Request) -> Admission | Refusal:
+        match = request.context
+        if not isinstance(match, Match):
+            found = self._found(request)
+            if isinstance(found, Refusal):
+                return found
+            match = request.context = found
+        if not self._accepting():
+            return self.refuse(request, 503, "the gateway is stopping")
+        if len(self.admitted) + len(self._services.reading_on) >= self._max_streams:
+            return self.refuse(request, 503, f"{self._max_streams} streams are open already")
+        if self._descriptors is not None and not self._descriptors.fits_stream():
+            message = f"{self._descriptors.used} connections are open, and no more fit"
+            return self.refuse(request, 503, message)
+        self.admitted.add(request)
+        return match.admission
+
+    def _found(self, request: Request) -> Match | Refusal:
+        """What the head alone decides."""
         refusal = self._unfit(request)
         if refusal is not None:
             return refusal
@@ -103,28 +121,22 @@ class FrontDoor:
         dialect = for_request(route.upstream.family, path)
         target = upstream_path(route, path) + mark + query
         outbound = self._outbound[route.upstream.name]
+        hold = route.inspect_limit if _is_inspected(head, dialect) else 0
 
         def match(caller: Caller) -> Match:
-            return Match(route, dialect, caller, outbound.forward(target, caller.origin))
+            forward = outbound.forward(target, caller.origin)
+            texts = self._intents.texts(head, caller)
+            return Match(route, dialect, caller, forward, texts, Admission(route.max_body, hold))
 
         try:
-            request.context = match(self._callers.identify(request, route.upstream.family))
+            request.context = found = match(self._callers.identify(request, route.upstream.family))
         except NotServed as error:
             request.context = match(error.caller)
             return self.refuse(request, error.status, str(error))
         if outbound.spends_own_key and not self._callers.configured and self._is_foreign(request):
             message = "a web page of another site may not use the gateway's key; see allowed_hosts"
             return self.refuse(request, 403, message)
-        if not self._accepting():
-            return self.refuse(request, 503, "the gateway is stopping")
-        if len(self.admitted) + len(self._services.reading_on) >= self._max_streams:
-            return self.refuse(request, 503, f"{self._max_streams} streams are open already")
-        if self._descriptors is not None and not self._descriptors.fits_stream():
-            message = f"{self._descriptors.used} connections are open, and no more fit"
-            return self.refuse(request, 503, message)
-        self.admitted.add(request)
-        inspected = _is_inspected(request, dialect, framing)
-        return Admission(route.max_body, hold=route.inspect_limit if inspected else 0)
+        return found
 
     def _unfit(self, request: Request) -> Refusal | None:
         """Refuse what has no business here, whatever its route."""
@@ -199,7 +211,7 @@ class FrontDoor:
     ) -> None:
         """A row for a request that was routed and then refused: settled, without an intent."""
         size = request.body_size if request.upload is None else request.upload.size
-        intent = self._intents.of(request, match, Peek(), size)
+        intent = self._intents.of(match, Peek(), size)
         record = Record(
             intent=intent,
             ended_at=intent.started_at,
@@ -214,10 +226,10 @@ class FrontDoor:
         completion_chain(self._services.links).callback(record)
 
 
-def _is_inspected(request: Request, dialect: Dialect, framing: Framing) -> bool:
+def _is_inspected(head: RequestHead, dialect: Dialect) -> bool:
     """Whether a body is kept and looked into; every other one is passed on while it comes."""
-    if not dialect.inspects or request.head.method != b"POST":
-        return framing.kind is FramingKind.NONE
-    value = request.head.fields.get(b"content-type") or b""
+    if not dialect.inspects or head.method != b"POST":
+        return False
+    value = head.fields.get(b"content-type") or b""
     media_type = value.partition(b";")[0].strip(b" \t").lower()
     return media_type in _INSPECTED or media_type.endswith(b"+json")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from .callers import Caller
 from .dialects.base import Peek
-from .front.request import Request
-from .http1 import Fields
-from .match import Match
+from .http1 import Fields, RequestHead
+from .match import Match, Texts
 from .record import Intent, new_id
 from .redact import Redactor
 
@@ -30,28 +30,37 @@ class Intents:
         self._wall = wall
         self._redactor = redactor
 
-    def of(self, request: Request, match: Match, peek: Peek, size: int) -> Intent:
-        """The intent of `request`, of whose body `size` bytes have come."""
-        fields = request.head.fields
-        caller = match.caller
-        intent = Intent(
+    def texts(self, head: RequestHead, caller: Caller) -> Texts:
+        """What rows will tell of a head."""
+        texts = (
+            head.method.decode("ascii"),
+            head.path[:_PATH_LIMIT].decode("latin-1"),
+            _session(head.fields),
+            _text(head.fields.get(b"user-agent")),
+        )
+        method, path, session, user_agent = self._redactor.texts(texts, caller.credentials)
+        return Texts(method or "", path or "", session, user_agent)
+
+    def of(self, match: Match, peek: Peek, size: int) -> Intent:
+        """The intent of a request that was matched, of whose body `size` bytes have come."""
+        caller, texts, model = match.caller, match.texts, peek.model
+        return Intent(
             id=new_id(),
             started_at=self._wall(),
             instance=self._instance,
             route=match.route.name,
             upstream=match.route.upstream.name,
             dialect=match.dialect.name,
-            method=request.head.method.decode("ascii"),
-            path=request.head.path[:_PATH_LIMIT].decode("latin-1"),
-            model_requested=peek.model,
+            method=texts.method,
+            path=texts.path,
+            model_requested=model and self._redactor.redact(model, caller.credentials),
             stream=peek.stream,
             tenant=caller.tenant,
-            session=_session(fields),
+            session=texts.session,
             client=caller.origin.client,
-            user_agent=_text(fields.get(b"user-agent")),
+            user_agent=texts.user_agent,
             request_bytes=size,
         )
-        return self._redactor.intent(intent, caller.credentials)
 
 
 def _session(fields: Fields) -> str | None:

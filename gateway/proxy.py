@@ -60,7 +60,7 @@ class ReverseProxy(Resource):
             what = "{request}: an error in the gateway itself"
             _log.failure(what, request=request, kind=Kind.INTERNAL_ERROR)
             return self._reject(request, 500, "an error in the gateway itself")
-        intent = self._intents.of(request, match, seen.peek, size)
+        intent = self._intents.of(match, seen.peek, size)
         pool = self._pools[match.route.upstream.name]
         if match.route.dedup and self._dedup.take(request, match, seen, pool, intent):
             return NOT_DONE_YET

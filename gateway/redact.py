@@ -144,6 +144,7 @@ _intent_texts: Final = attrgetter(*FOREIGN_INTENT_TEXTS)
 _record_texts: Final = attrgetter(*FOREIGN_RECORD_TEXTS)
 
 Row = TypeVar("Row", Intent, Record)
+Texts = tuple[str | None, ...]
 
 
 class Redactor:
@@ -181,6 +182,13 @@ class Redactor:
                     text = text.replace(form, HIDDEN)
         return _without_patterns(text)
 
+    def texts(self, texts: Texts, also: Iterable[bytes] = ()) -> Texts:
+        """Several texts without secrets; the very same ones, if there were none in them."""
+        together = "\n".join(filter(None, texts))
+        if self.redact(together, also) == together:  # nearly always, so they share a look
+            return texts
+        return tuple([text and self.redact(text, also) for text in texts])
+
     def intent(self, intent: Intent, also: Iterable[bytes] = ()) -> Intent:
         """An intent that may be kept."""
         return self._clean(intent, FOREIGN_INTENT_TEXTS, _intent_texts(intent), also)
@@ -189,16 +197,13 @@ class Redactor:
         """A record that may be kept; its intent was made so when it was written."""
         return self._clean(record, FOREIGN_RECORD_TEXTS, _record_texts(record), also)
 
-    def _clean(
-        self, row: Row, names: Iterable[str], texts: Iterable[str | None], also: Iterable[bytes]
-    ) -> Row:
+    def _clean(self, row: Row, names: Iterable[str], texts: Texts, also: Iterable[bytes]) -> Row:
         """`row` with its `texts`, which have these `names`, free of secrets."""
-        together = "\n".join(filter(None, texts))
-        if self.redact(together, also) == together:  # nearly always, so they share a look
+        clean = self.texts(texts, also)
+        if clean is texts:
             return row
-        named = zip(names, texts, strict=True)
-        clean: dict[str, Any] = {name: self.redact(text, also) for name, text in named if text}
-        return replace(row, **clean)
+        changed: dict[str, Any] = dict(zip(names, clean, strict=True))
+        return replace(row, **changed)
 
 
 def _without_patterns(text: str) -> str:

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from gateway.config.model import Client, Family, Pattern, Secret
 from gateway.hosts import AllowedHosts
@@ -337,3 +338,54 @@ def test_a_long_path_is_cut_in_its_row() -> None:
     client = world.client().send(chat("x-api-key: wrong", path="/" + "a" * 15_000))
     assert client.response().status == 401
     assert len(world.record.intent.path) == 500
+
+
+def again(world: World, *requests: bytes) -> list[bytes]:
+    """What the upstream got of requests that came one after the other on one connection."""
+    client, got = world.client(), []
+    for number, request in enumerate(requests, 1):
+        client.send(request)
+        got.append(world.up.read())
+        world.up.deliver(SSE_HEAD + chunked(b"data: [DONE]\n\n") + LAST)
+        assert client.responses(*["POST"] * number)[-1].whole
+    return got
+
+
+@pytest.mark.parametrize("bodies", [(BODY, BODY, BODY), (BODY, b'{"model":"n"}', b"{}")])
+def test_a_request_goes_on_the_same_whatever_was_asked_before_it(bodies: tuple[bytes, ...]) -> None:
+    """D12: what is known of the connection's last head saves work and changes nothing."""
+    requests = [post("/v1/chat/completions", body, "X-Session-Id: s") for body in bodies]
+    together, alone = World(), [World() for _ in bodies]
+
+    got = again(together, *requests)
+    assert got == [again(world, each)[0] for world, each in zip(alone, requests, strict=True)]
+    assert [body in sent for sent, body in zip(got, bodies, strict=True)] == [True] * 3
+    rows = [record.intent for record in together.ledger.records]
+    assert len({row.id for row in rows}) == 3
+    for row, world in zip(rows, alone, strict=True):
+        other = world.record.intent
+        assert replace_struct(row, id="", started_at=0) == replace_struct(
+            other, id="", started_at=0
+        )
+
+
+def test_every_request_of_a_connection_is_its_own_clients() -> None:
+    """H8: a proxy in front may send several clients' requests on one connection."""
+    world = guarded()
+    teams = ("a", "b", "b", "a")
+    again(world, *[chat(f"x-api-key: the-key-of-team-{team}") for team in teams])
+
+    assert [row.intent.tenant for row in world.ledger.records] == [f"team-{team}" for team in teams]
+
+
+def test_what_was_let_in_once_is_still_turned_away_when_there_is_no_room() -> None:
+    """Limits are looked at for each request."""
+    world = World(max_streams=1)
+    client = world.client().send(chat())
+    world.up.deliver(SSE_HEAD + chunked(b"data: [DONE]\n\n") + LAST)
+    world.client().send(chat())
+    client.send(chat())
+
+    assert [response.status for response in client.responses("POST", "POST")] == [200, 503]
+    world.accepting = False
+    assert world.client().send(chat()).response().status == 503

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Struct
-
 from ..config.model import Upstream
 from ..credentials import withheld, without_key
 from ..forwarded import Origin, via_value
@@ -76,31 +74,25 @@ class Outbound:
         pairs += origin.pairs
         return pairs
 
-    def head(
-        self,
-        head: RequestHead,
-        target: bytes,
-        origin: Origin,
-        body_size: int | None,
-        changed: Pairs | None,
-    ) -> bytes:
-        """See `Forward.head`."""
-        pairs: Pairs = [self._host]
-        pairs += self.changeable(head, origin) if changed is None else changed
-        pairs += self._last
-        if body_size is None:
-            pairs.append((b"Transfer-Encoding", b"chunked"))
-        elif body_size or _announces_body(head.fields):
-            pairs.append((b"Content-Length", b"%d" % body_size))
-        return request_bytes(head.method, target, pairs)
+    def unframed(self, method: bytes, target: bytes, changeable: Pairs) -> bytes:
+        """The lines of a head but for the field that frames the body, and the blank line."""
+        head = request_bytes(method, target, [self._host, *changeable, *self._last])
+        return head.removesuffix(b"\r\n")
 
 
-class Forward(Struct, frozen=True):
-    """How one request goes on to its upstream."""
+class Forward:
+    """How one request goes on to its upstream, and others whose head is the same.
 
-    outbound: Outbound
-    target: bytes
-    origin: Origin
+    The same but for the length of the body, that is: so the upstream's head is made once.
+    """
+
+    __slots__ = ("_unframed", "origin", "outbound", "target")
+
+    def __init__(self, outbound: Outbound, target: bytes, origin: Origin) -> None:
+        self.outbound = outbound
+        self.target = target
+        self.origin = origin
+        self._unframed: bytes | None = None
 
     def __repr__(self) -> str:
         # Without the query: it may carry a key.
@@ -116,7 +108,17 @@ class Forward(Struct, frozen=True):
         `body_size` is in bytes; None is a body of a length that is not known yet, sent in chunks.
         `changed` takes the place of `changeable`, if it is given.
         """
-        return self.outbound.head(head, self.target, self.origin, body_size, changed)
+        unframed = self._unframed if changed is None else None
+        if unframed is None:
+            pairs = self.changeable(head) if changed is None else changed
+            unframed = self.outbound.unframed(head.method, self.target, pairs)
+            if changed is None:
+                self._unframed = unframed
+        if body_size is None:
+            return unframed + b"Transfer-Encoding: chunked\r\n\r\n"
+        if body_size or _announces_body(head.fields):
+            return b"%bContent-Length: %d\r\n\r\n" % (unframed, body_size)
+        return unframed + b"\r\n"
 
 
 def _announces_body(fields: Fields) -> bool:

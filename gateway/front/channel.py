@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from ..http1 import FramingKind, HeadBuffer, RemoteError, request_framing
-from ..http1.head import parse_request, parse_request_line
+from ..http1 import FramingKind, HeadBuffer, RemoteError, RequestHeads, request_framing
+from ..http1.head import parse_request_line
 from .answering import Answering
 from .behind import Behind
 from .intake import Intake
@@ -61,7 +61,9 @@ class Channel(Answering):
         self._patience = Patience(site.limits, site.clock, self._waited_too_long, self.taken)
         self._state = State.HEAD
         self._head = HeadBuffer(self._limits.head, parse_request_line, tolerate_blank_line=True)
+        self._heads = RequestHeads(self._limits.head)
         self._head_begun = False
+        self._known: object = None  # what the door found out about the last head
         self._request: Request | None = None
         self._intake: Intake | None = None  # its body, also when that is whole
         self._behind = Behind(site.limits.pipelined, site.clock, self.dataReceived)
@@ -128,14 +130,17 @@ class Channel(Answering):
         self._head_begun = True
         self.expect_request(False)
         rest = self._head.take_rest()
-        head = parse_request(block, self._limits.head)
+        head = self._heads.read(block)
         framing = request_framing(head)
         self.persistent = head.persistent and head.minor == 1 and not self._winding_down
         request = self._request = Request(self, head)
+        if self._heads.repeated:
+            request.context = self._known
         verdict = self.site.door.admit(request, framing)
         if not isinstance(verdict, Admission):
             self._send_refusal(verdict, unread=framing.kind is not FramingKind.NONE)
             return b""
+        self._known = request.context
         self.site.channel_advanced()
         if framing.kind is FramingKind.NONE:
             self._start_request()

@@ -73,7 +73,8 @@ class Request(TwistedRequest):
         #: The body, where it is passed on while it comes; then `body` stays empty.
         self.upload: Upload | None = None
         self.status_sent: int | None = None
-        #: What the door found out about the request, for the Resource.
+        #: What the door found out about the request's head, for the Resource; there already when it
+        #: is asked, where it let in the same head on this connection before.
         self.context: object = None
         #: Called once, with the reason, if the client goes before the response has ended.
         self.on_gone: Callable[[Failure], None] | None = None

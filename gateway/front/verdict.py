@@ -51,7 +51,11 @@ class Door(Protocol):
     """
 
     def admit(self, request: Request, framing: Framing) -> Admission | Refusal:
-        """How the body is read, or what to answer instead."""
+        """How the body is read, or what to answer instead.
+
+        `Request.context` is what it made that for the request before, if the head is the same but
+        for the length of the body.
+        """
 
     def refuse(self, request: Request | None, status: int, message: str) -> Refusal:
         """The answer to a request that broke a rule of HTTP (`request` None: no head came)."""

@@ -65,8 +65,6 @@ class Request(TwistedRequest):
         self.head = head
         self.method = head.method
         self.uri = head.target
-        self.path = head.path
-        self.clientproto = b"HTTP/1.%d" % head.minor
         self.body: list[bytes] = []
         self.body_size = 0
         self._small = 0  # how many small pieces `body` ends with
@@ -84,7 +82,17 @@ class Request(TwistedRequest):
         self._chunked_body = False
         self._bodiless = head.method == b"HEAD"
 
-    # Twisted's tables, made on demand.
+    # What Twisted's code reads, made on demand.
+
+    @cached_property
+    def path(self) -> bytes:  # type: ignore[override]
+        """The target up to its query."""
+        return self.head.path
+
+    @cached_property
+    def clientproto(self) -> bytes:  # type: ignore[override]
+        """The version that the client speaks."""
+        return b"HTTP/1.%d" % self.head.minor
 
     @cached_property
     def requestHeaders(self) -> Headers:  # type: ignore[override]

@@ -79,7 +79,7 @@ class Fields:
 
     def elements(self, name: bytes) -> list[bytes]:
         """The lower-cased elements of a list field over all its lines (RFC 9110, 5.6.1)."""
-        return [*_elements(tuple(self.get_all(name)))] if name in self._first else []
+        return list(_elements(tuple(self.get_all(name)))) if name in self._first else []
 
     def end_to_end(self, *drop: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
         """What a proxy passes on: no hop-by-hop field, none named by Connection or in `drop`.

@@ -41,7 +41,7 @@ def request_framing(head: RequestHead) -> Framing:
     Raises `RemoteError`: 400 where the framing can be read in two ways, 501 for a transfer coding
     other than chunked.
     """
-    if b"transfer-encoding" in head.fields:
+    if b"transfer-encoding" in head.fields.names:
         if head.minor == 0:
             raise RemoteError("Transfer-Encoding is not part of HTTP/1.0")
         return _transfer_encoding(head.fields)
@@ -52,7 +52,7 @@ def request_framing(head: RequestHead) -> Framing:
 def response_framing(head: ResponseHead, method: bytes) -> Framing:
     """The framing of the body of a response to a request with `method`.  Raises `RemoteError`."""
     bodiless = method == b"HEAD" or head.status in (204, 304) or head.status < 200
-    if b"transfer-encoding" in head.fields:
+    if b"transfer-encoding" in head.fields.names:
         if head.minor == 0:
             raise RemoteError("Transfer-Encoding is not part of HTTP/1.0")
         framing = _transfer_encoding(head.fields)
@@ -75,12 +75,12 @@ def _transfer_encoding(fields: Fields) -> Framing:
 
 
 def _content_length(fields: Fields) -> int | None:
-    values = fields.get_all(b"content-length")
-    if not values:
+    value = fields.get(b"content-length")
+    if value is None:
         return None
-    if len(values) != 1:
+    if not fields.distinct and len(fields.get_all(b"content-length")) != 1:
         raise RemoteError("there must be one Content-Length header at the most")
     # bytes.isdigit knows ASCII digits alone: no sign, no blank, no underscore passes.
-    if not values[0].isdigit() or len(values[0]) > _MAX_LENGTH_DIGITS:
+    if not value.isdigit() or len(value) > _MAX_LENGTH_DIGITS:
         raise RemoteError("Content-Length is not a plain number")
-    return int(values[0])
+    return int(value)

@@ -89,6 +89,8 @@ class ResponseHead(Struct, frozen=True):
 
 
 def _persistent(minor: int, fields: Fields) -> bool:
+    if b"connection" not in fields.names:
+        return minor == 1
     options = fields.elements(b"connection")
     return b"close" not in options and (minor == 1 or b"keep-alive" in options)
 

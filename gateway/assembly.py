@@ -96,7 +96,7 @@ def assemble(
         name: Outbound(upstream, callers.pseudonym, clients_configured=callers.configured)
         for name, upstream in config.upstreams.items()
     }
-    intents = Intents(instance, services.wall, services.redactor)
+    intents = Intents(instance, services.wall)
     door = FrontDoor(
         services,
         Router(config.routes),

@@ -24,7 +24,7 @@ from .front.request import Request
 from .front.verdict import Admission, Refusal
 from .http1 import Framing, RequestHead
 from .http1.grammar import HOST
-from .intents import Intents
+from .intents import Intents, texts_of
 from .journal.kinds import Kind
 from .match import Match
 from .record import ErrorCode, Outcome, Phase, Record
@@ -125,8 +125,10 @@ class FrontDoor:
 
         def match(caller: Caller) -> Match:
             forward = outbound.forward(target, caller.origin)
-            texts = self._intents.texts(head, caller)
-            return Match(route, dialect, caller, forward, texts, Admission(route.max_body, hold))
+            redactor = self._services.redactor.knowing(caller.credentials)
+            admission = Admission(route.max_body, hold)
+            texts = texts_of(head, redactor)
+            return Match(route, dialect, caller, forward, redactor, texts, admission)
 
         try:
             request.context = found = match(self._callers.identify(request, route.upstream.family))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from .callers import Caller
 from .dialects.base import Peek
 from .http1 import Fields, RequestHead
 from .match import Match, Texts
@@ -24,22 +23,10 @@ _PATH_LIMIT = 500
 class Intents:
     """Makes them, free of secrets."""
 
-    def __init__(self, instance: str, wall: Callable[[], float], redactor: Redactor) -> None:
+    def __init__(self, instance: str, wall: Callable[[], float]) -> None:
         """`instance` is what this process calls itself; `wall` tells seconds since the epoch."""
         self._instance = instance
         self._wall = wall
-        self._redactor = redactor
-
-    def texts(self, head: RequestHead, caller: Caller) -> Texts:
-        """What rows will tell of a head."""
-        texts = (
-            head.method.decode("ascii"),
-            head.path[:_PATH_LIMIT].decode("latin-1"),
-            _session(head.fields),
-            _text(head.fields.get(b"user-agent")),
-        )
-        method, path, session, user_agent = self._redactor.texts(texts, caller.credentials)
-        return Texts(method or "", path or "", session, user_agent)
 
     def of(self, match: Match, peek: Peek, size: int) -> Intent:
         """The intent of a request that was matched, of whose body `size` bytes have come."""
@@ -53,7 +40,7 @@ class Intents:
             dialect=match.dialect.name,
             method=texts.method,
             path=texts.path,
-            model_requested=model and self._redactor.redact(model, caller.credentials),
+            model_requested=model and match.redactor.redact(model),
             stream=peek.stream,
             tenant=caller.tenant,
             session=texts.session,
@@ -61,6 +48,18 @@ class Intents:
             user_agent=texts.user_agent,
             request_bytes=size,
         )
+
+
+def texts_of(head: RequestHead, redactor: Redactor) -> Texts:
+    """What rows tell of a head; `redactor` knows the credentials in it."""
+    texts = (
+        head.method.decode("ascii"),
+        head.path[:_PATH_LIMIT].decode("latin-1"),
+        _session(head.fields),
+        _text(head.fields.get(b"user-agent")),
+    )
+    method, path, session, user_agent = redactor.texts(texts)
+    return Texts(method or "", path or "", session, user_agent)
 
 
 def _session(fields: Fields) -> str | None:

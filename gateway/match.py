@@ -9,6 +9,7 @@ from .config.model import Route
 from .dialects.base import Dialect
 from .exchange.forward import Forward
 from .front.verdict import Admission
+from .redact import Redactor
 
 
 class Texts(Struct, frozen=True):
@@ -31,5 +32,6 @@ class Match(Struct, frozen=True):
     dialect: Dialect
     caller: Caller
     forward: Forward
+    redactor: Redactor  #: which knows the caller's credentials
     texts: Texts
     admission: Admission

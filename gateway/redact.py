@@ -165,6 +165,13 @@ class Redactor:
             secrets.append(config.ledger.postgres.password)
         return cls(secret.reveal() for secret in secrets if secret is not None)
 
+    def knowing(self, credentials: Iterable[bytes]) -> Redactor:
+        """One that takes the credentials of a request out of every text as well."""
+        other = Redactor()
+        other._forms = [*self._forms, *_forms_of(credentials)]
+        other._count = self._count
+        return other
+
     def __repr__(self) -> str:
         return f"<Redactor of {self._count} secrets>"
 
@@ -173,13 +180,9 @@ class Redactor:
 
         `also` are the credentials of the request at hand (`gateway.credentials.credentials_in`).
         """
-        for form in self._forms:
+        for form in (*self._forms, *_forms_of(also)) if also else self._forms:
             if form in text:
                 text = text.replace(form, HIDDEN)
-        for credential in also:
-            for form in _forms(credential.decode("latin-1").rpartition(" ")[2]):
-                if len(form) >= SHORTEST and form in text:
-                    text = text.replace(form, HIDDEN)
         return _without_patterns(text)
 
     def texts(self, texts: Texts, also: Iterable[bytes] = ()) -> Texts:
@@ -224,6 +227,12 @@ def _forms(secret: str) -> set[str]:
     if _PLAIN.fullmatch(secret):
         return {secret}
     return {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+
+
+def _forms_of(credentials: Iterable[bytes]) -> list[str]:
+    """All forms of credentials, which may have their scheme in front of them."""
+    secrets = [credential.decode("latin-1").rpartition(" ")[2] for credential in credentials]
+    return [form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST]
 
 
 #: What of a log event goes on as it is; the text is made here, and says what the rest would.

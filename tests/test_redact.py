@@ -201,6 +201,18 @@ def test_the_credential_of_the_request_at_hand_is_taken_out() -> None:
     assert "dXNlcjpjYW5hcnk" not in redactor.redact("dXNlcjpjYW5hcnk", [b"basic dXNlcjpjYW5hcnk"])
 
 
+def test_a_redactor_that_knows_a_requests_credentials_hides_them_and_its_own() -> None:
+    """H8: and the one that it was made of does not learn them."""
+    credentials = [b"plain-canary", b"basic dXNlcjpjYW5hcnk", b"short"]
+    text = f"plain-canary {OWN} dXNlcjpjYW5hcnk short"
+    knowing = redactor.knowing(credentials)
+
+    assert knowing.redact(text) == f"{HIDDEN} {HIDDEN} {HIDDEN} short"
+    assert knowing.redact(text) == redactor.redact(text, credentials)
+    assert redactor.redact(text) == f"plain-canary {HIDDEN} dXNlcjpjYW5hcnk short"
+    assert repr(knowing) == repr(redactor)
+
+
 def test_of_two_known_secrets_the_longer_is_taken_out_first() -> None:
     redact = Redactor(["plain-canary", "plain-canary-2"]).redact
     assert redact("a plain-canary-2 b plain-canary c") == f"a {HIDDEN} b {HIDDEN} c"

@@ -397,7 +397,7 @@ class World:
         )
         callers = Callers(clients, (), b"k" * 32, b"p" * 32)
         outbound = Outbound(upstream, callers.pseudonym, clients_configured=callers.configured)
-        intents = Intents("test", self.services.wall, self.services.redactor)
+        intents = Intents("test", self.services.wall)
         self.descriptors = None if files is None else Descriptors(files)
         self.door = FrontDoor(
             self.services,

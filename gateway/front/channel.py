@@ -88,22 +88,18 @@ class Channel(Answering):
                 self._flooded()
             return
         try:
-            while data and self._may_parse():
-                if self._state is State.HEAD:
-                    data = self._head_received(data)
-                else:
+            while data:
+                if self._state is State.BODY:
                     data = self._body_received(data)
+                elif self._state is State.HEAD and not self._write_paused:
+                    data = self._head_received(data)
+                else:  # an answer is not written yet, or the client has not taken it
+                    break
         except RemoteError as error:
             self._broken(error)
             return
         if data and self._state in (State.HEAD, State.BUSY):
             self._behind.keep(data)
-
-    def _may_parse(self) -> bool:
-        """Whether a body is read, or a head and the client has taken the answers before it."""
-        if self._state is State.HEAD:
-            return not self._write_paused
-        return self._state is State.BODY
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone: tell the request that was running or arriving, once."""
@@ -174,7 +170,7 @@ class Channel(Answering):
         assert intake is not None
         self._patience.body_bytes += len(data)
         intake.received(data)
-        if self._state is not State.BODY or not intake.done:
+        if self._state is not State.BODY or not intake.decoder.done:
             return b""  # more is to come, or the response has ended and nobody wants it
         if request.upload is None:
             self._start_request()
@@ -182,7 +178,7 @@ class Channel(Answering):
             request.upload.resume()  # no more body, but the client's leaving has to be seen
             self._be_busy()
             request.upload.ended()
-        return intake.excess
+        return intake.decoder.excess
 
     def _start_request(self) -> None:
         assert self._request is not None
@@ -231,7 +227,7 @@ class Channel(Answering):
 
     def release_body(self) -> None:
         """The running request's body is no longer held."""
-        if self._intake is not None:
+        if self._intake is not None and self._intake.claimed:
             self._intake.release()
 
     def hand_over_body(self) -> Callable[[], None] | None:

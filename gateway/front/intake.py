@@ -36,20 +36,11 @@ class Intake:
         self._hold = admission.hold
         self._pass_on = pass_on
         self._budget = budget
-        self._claimed = 0  # bytes taken from the budget
-        self._decoder = decoder_for(framing, lean=True)
+        self.claimed = 0  #: bytes taken from the budget
+        #: Takes the body out of its framing, and tells its end.
+        self.decoder = decoder_for(framing, lean=True)
         if framing.length > max_body:
             raise self._too_large()
-
-    @property
-    def done(self) -> bool:
-        """Whether the body is whole."""
-        return self._decoder.done
-
-    @property
-    def excess(self) -> bytes:
-        """What came behind it."""
-        return self._decoder.excess
 
     def received(self, data: bytes) -> None:
         """One read of the client's socket.
@@ -57,7 +48,7 @@ class Intake:
         Raises `RemoteError`: 400 or 431 for a broken framing, 413 for a body that is too long, 503
         where all kept bodies together have no room for it.
         """
-        piece = self._decoder.feed(data)
+        piece = self.decoder.feed(data)
         if not piece:
             return
         request, added = self._request, len(piece)
@@ -72,18 +63,17 @@ class Intake:
         if not self._budget.take(added):
             why = "too many request bodies are held in memory; try again shortly"
             raise RemoteError(why, 503)
-        self._claimed += added
+        self.claimed += added
         request.body_received(piece)
 
     def release(self) -> None:
         """Give back what was claimed of the budget: the body is no longer held."""
-        if self._claimed:
-            self._budget.give_back(self._claimed)
-            self._claimed = 0
+        self._budget.give_back(self.claimed)
+        self.claimed = 0
 
     def hand_over(self) -> Callable[[], None]:
         """Leave what was claimed to whoever keeps the body; what is returned gives it back."""
-        claimed, self._claimed = self._claimed, 0
+        claimed, self.claimed = self.claimed, 0
         return lambda: self._budget.give_back(claimed)
 
     def _too_large(self) -> RemoteError:

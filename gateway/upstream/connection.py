@@ -12,7 +12,7 @@ Invariants
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any
 
@@ -110,7 +110,7 @@ class Connection(TwistedProtocol):
         self,
         method: bytes,
         head: bytes,
-        body: Iterable[bytes],
+        body: Sequence[bytes],
         receiver: Receiver,
         *,
         more: bool = False,
@@ -125,14 +125,14 @@ class Connection(TwistedProtocol):
         self._receiver = receiver
         self._method = method
         self._interim = 0
+        if len(body) <= 1 and not more:
+            # Nearly every request: one write, and no producer's bookkeeping.
+            self.transport.write(head + body[0] if body else head)
+            receiver.request_written()
+            return
         self._unsent.extend(body)
         self._sending = True
         self._more = more
-        if len(self._unsent) <= 1 and not more:
-            # Nearly every request: one write, and no producer's bookkeeping.
-            self.transport.write(head + self._unsent.popleft() if self._unsent else head)
-            self._request_written()
-            return
         self.transport.write(head)
         self.transport.registerProducer(self, True)
         self.resumeProducing()

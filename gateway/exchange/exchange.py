@@ -137,8 +137,11 @@ class Exchange:
                 self._upload_ended,
                 self._seen.form,
             )
-        intent_written = self._services.ledger.open(self.intent)
-        intent_written.addCallbacks(lambda _: self._ask_hooks(), self._intent_refused)
+        noted = self._services.ledger.open(self.intent)
+        if noted.called and noted.result is None:
+            self._go_on()  # nearly always: the Deferred has nothing to do
+        else:
+            noted.addCallbacks(lambda _: self._intent_noted(), self._intent_refused)
         if self._moments.dispatched is None:  # the ledger, or a hook, takes its time
             self._deadlines.look()
 
@@ -147,14 +150,20 @@ class Exchange:
         self._settle(Signal(Kind.REJECTED, ErrorCode.LEDGER_UNAVAILABLE, detail, status=503))
 
     @guarded
-    def _ask_hooks(self) -> None:
-        """Let the operator's hooks have their say, if there are any."""
+    def _intent_noted(self) -> None:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Let the operator's hooks have their say, if there are any; then ask the upstream."""
         if self._hooked is None or self._life.ending is not None:
             self._dispatch()
         else:
-            self._hooked.ask(self._dispatch, self._settle)
+            self._hooked.ask(self._hooks_asked, self._settle)
 
     @guarded
+    def _hooks_asked(self) -> None:
+        self._dispatch()
+
     def _dispatch(self) -> None:
         if self._life.ending is not None:
             return  # the client left before the upstream was asked
@@ -163,7 +172,7 @@ class Exchange:
         self._story.attempts = 1
         connection = self._pool.take()
         if connection is not None:
-            self._connected(connection)
+            self._ask(connection)
         else:
             attempt = self._attempt = self._pool.connect()
             attempt.addCallbacks(self._connected, self._not_connected)
@@ -174,9 +183,13 @@ class Exchange:
     @guarded
     def _connected(self, connection: Connection) -> None:
         self._attempt = None
-        if self._life.ending is not None:
+        if self._life.ending is None:
+            self._ask(connection)
+        else:
             connection.abort()
-            return
+
+    def _ask(self, connection: Connection) -> None:
+        """Send the request on a connection that nobody else uses."""
         self._moments.connected = self._clock.seconds()
         self._connection = connection
         self._life.enter(Phase.HEAD)

@@ -39,6 +39,7 @@ from . import damage
 from .chores import Chores
 from .interface import LedgerReactor, LedgerUnavailable
 from .rows import Row, intent_values, record_values
+from .spool import Spool
 from .store import Store
 from .writer import Opening, Report, Turned, Writer
 
@@ -86,6 +87,7 @@ class SqliteLedger:
         self._retention = retention
         owner = f"process {os.getpid()}, instance {instance}"
         self._store = Store(path, durability, owner, alone=alone, ship=ship)
+        self._spool: Spool  # the store's, once that is open
         self._spool_fails = False
         self._behind = 0.0  # since when rows wait and none was written, by the reactor's clock
         self._writer: Writer | None = None  # while started and not ended
@@ -111,6 +113,7 @@ class SqliteLedger:
     def start(self) -> None:
         """See `Ledger.start`."""
         self._tell_killed(self._store.open(timestamp(self._wall())))
+        self._spool = self._store.spool
         for aside in damage.quarantined(self._path):
             _log.critical(
                 "ledger {path}: a damaged ledger was set aside as {aside}, and its rows are "
@@ -139,13 +142,13 @@ class SqliteLedger:
         if self.queued >= self._limit:
             return self._refusal(f"{self._limit} rows are waiting to be written already")
         try:
-            row = intent_values(intent, self._store.spool.name)
+            row = intent_values(intent, self._spool.name)
         except Exception:
             what, kind = "request {id}: its intent cannot be written", Kind.INTERNAL_ERROR
             _log.failure(what, id=intent.id, kind=kind)
             return self._refusal("the intent cannot be written")
         if self._durability is Durability.PROCESS:
-            problem = self._spooled(self._store.spool.open, row)
+            problem = self._spooled(self._spool.open, row)
             if problem is not None:
                 return self._refusal(problem)
             self._reserved.add(intent.id)
@@ -189,7 +192,7 @@ class SqliteLedger:
             what, kind = "request {id}: its row cannot be written", Kind.INTERNAL_ERROR
             _log.failure(what, id=record.intent.id, kind=kind)
         else:
-            problem = self._spooled(self._store.spool.settle, row)
+            problem = self._spooled(self._spool.settle, row)
             if problem is not None:
                 self._trouble(problem)
             self._put(writer, row)
@@ -209,7 +212,7 @@ class SqliteLedger:
             self._behind = self._reactor.seconds()
         self.queued += 1
         writer.put(item)
-        number = self._store.spool.turn()
+        number = self._spool.turn()
         if number is not None:
             writer.put(Turned(number))
 

@@ -17,35 +17,31 @@ class Behind:
         self._limit = limit
         self._clock = clock
         self._take = take
-        self._kept = bytearray()
+        self.kept = bytearray()  #: where there is anything, what comes now comes after it
         self._turn: IDelayedCall | None = None
-
-    def __bool__(self) -> bool:
-        """Whether there is anything: what comes then comes after it."""
-        return bool(self._kept)
 
     def keep(self, data: bytes) -> bool:
         """Add `data`; False if it is more now than should be kept."""
-        self._kept += data
-        return len(self._kept) <= self._limit
+        self.kept += data
+        return len(self.kept) <= self._limit
 
     def give_out(self) -> None:
         """Its turn has come: if there is anything, it is given out in the reactor's next turn.
 
         Not at once, so that a thousand pipelined requests are not a thousand frames.
         """
-        if self._kept and self._turn is None:
+        if self.kept and self._turn is None:
             self._turn = self._clock.callLater(0, self._give_out)
 
     def drop(self) -> None:
         """Forget it all."""
-        self._kept.clear()
+        self.kept.clear()
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
 
     def _give_out(self) -> None:
         self._turn = None
-        data = bytes(self._kept)
-        self._kept.clear()
+        data = bytes(self.kept)
+        self.kept.clear()
         self._take(data)

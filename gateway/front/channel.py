@@ -83,7 +83,7 @@ class Channel(Answering):
         """Parse, or keep for later, what the client sent."""
         if self._state in (State.LINGER, State.CLOSING):
             return
-        if self._state is State.BUSY or self._behind:
+        if self._state is State.BUSY or self._behind.kept:
             if not self._behind.keep(data) and self._state is State.BUSY:
                 self._flooded()
             return
@@ -176,18 +176,16 @@ class Channel(Answering):
             self._start_request()
         else:
             request.upload.resume()  # no more body, but the client's leaving has to be seen
-            self._be_busy()
+            self._state = State.BUSY
+            self._patience.wait_for(Wait.NOTHING)
             request.upload.ended()
         return intake.decoder.excess
 
     def _start_request(self) -> None:
         assert self._request is not None
-        self._be_busy()
-        self._request.process()
-
-    def _be_busy(self) -> None:
         self._state = State.BUSY
         self._patience.wait_for(Wait.NOTHING)
+        self._request.process()
 
     # What a Request calls.  The names are those of Twisted's HTTPChannel.
 
@@ -199,12 +197,12 @@ class Channel(Answering):
         if self._state is State.BODY or self._flooding:
             self._linger()
             return
-        if not self.persistent or not (self._one_more or self._behind):
+        if not self.persistent or not (self._one_more or self._behind.kept):
             self.loseConnection()
             return
         self._state = State.HEAD
         self.expect_request(True)
-        if not self._behind:
+        if not self._behind.kept:
             self.site.kept_alive[self] = None
             self.site.channel_advanced()
         self._patience.wait_for(Wait.LAST_REQUEST if self._winding_down else Wait.REQUEST)
@@ -269,7 +267,7 @@ class Channel(Answering):
         self._one_more = wait
         if self._request is None or self._request.status_sent is None:
             self.persistent = False
-        if self._state is not State.HEAD or self._head_begun or self._behind:
+        if self._state is not State.HEAD or self._head_begun or self._behind.kept:
             return
         if wait:
             self._patience.wait_for(Wait.LAST_REQUEST)

@@ -37,7 +37,9 @@ class RequestHeads:
 
     def read(self, block: bytes) -> RequestHead:
         """Read a head.  Raises `RemoteError`, as `parse_request` does."""
-        head = self._again(block)
+        head = self._head
+        if head is None or block != self._block:
+            head = self._relengthened(block)
         self.repeated = head is not None
         if head is None:
             head = parse_request(block, self._limits)
@@ -45,11 +47,11 @@ class RequestHeads:
             self._block, self._head = (block, head) if len(block) <= LONGEST else (b"", None)
         return head
 
-    def _again(self, block: bytes) -> RequestHead | None:
-        """What the last head says with the length that `block` tells, if all else is the same."""
+    def _relengthened(self, block: bytes) -> RequestHead | None:
+        """The last head with the length that `block` tells, if all else is the same."""
         head = self._head
-        if head is None or block == self._block:
-            return head
+        if head is None:
+            return None
         if self._around is None and len(head.fields.get_all(b"content-length")) == 1:
             self._around = _around_length(self._block)
         if self._around is None:

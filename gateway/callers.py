@@ -29,6 +29,7 @@ _NO_KEY: Final = (
     "as you would send one of the API's"
 )
 _WRONG_KEY: Final = "the key is none of this gateway's clients'"
+#: Addresses that name a host; the other end of a Unix socket has none.
 _INTERNET: Final = (IPv4Address, IPv6Address)
 
 
@@ -76,9 +77,10 @@ class Callers:
         """The caller of a request to an upstream of `family`.  Raises `NotServed`."""
         fields = request.head.fields
         credentials = credentials_in(fields, request.head.target, family)
-        secure = request.isSecure()  # type: ignore[no-untyped-call]
-        scheme = b"https" if secure else b"http"
-        origin = origin_of(_peer(request), fields, scheme, self._trusted)
+        assert request.channel is not None
+        scheme = b"https" if request.channel.isSecure() else b"http"
+        peer = request.client.host if isinstance(request.client, _INTERNET) else None
+        origin = origin_of(peer, fields, scheme, self._trusted)
         if not self.configured:
             tenant = tenant_name(credentials[0], self._key) if credentials else None
             caller = Caller(tenant, origin, credentials)
@@ -98,9 +100,3 @@ def _check_carriers(fields: Fields, caller: Caller) -> None:
     for name in CARRIERS:
         if len(fields.get_all(name)) > 1:  # a server could read either (RFC 9110, 5.3)
             raise NotServed(400, f"the header {name.decode()} came twice, send it once", caller)
-
-
-def _peer(request: Request) -> str | None:
-    """The address of the connection's other end; None where it has none: a Unix socket."""
-    address = request.getClientAddress()  # type: ignore[no-untyped-call]
-    return address.host if isinstance(address, _INTERNET) else None

@@ -73,6 +73,8 @@ class TrustedProxies:
         """Whether an address is a trusted proxy's; None is the other end of a Unix socket."""
         if address is None:
             return self._unix
+        if not self._networks:
+            return False  # nearly always: nobody is trusted
         return any(address in network for network in self._networks)
 
 

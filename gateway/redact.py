@@ -167,7 +167,7 @@ class Redactor:
 
     def knowing(self, credentials: Iterable[bytes]) -> Redactor:
         """One that takes the credentials of a request out of every text as well."""
-        other = Redactor()
+        other = Redactor.__new__(Redactor)
         other._forms = [*self._forms, *_forms_of(credentials)]
         other._count = self._count
         return other

@@ -32,15 +32,6 @@ class HeadLimits:
     name: int = 256  #: bytes of one field's name
 
 
-class RequestLine(NamedTuple):
-    """A request's first line.  `authority` is that of a target in absolute form, else None."""
-
-    method: bytes
-    target: bytes
-    minor: int
-    authority: bytes | None
-
-
 class StatusLine(NamedTuple):
     """A response's first line."""
 
@@ -95,11 +86,12 @@ def _persistent(minor: int, fields: Fields) -> bool:
     return b"close" not in options and (minor == 1 or b"keep-alive" in options)
 
 
-def parse_request_line(line: bytes) -> RequestLine:
-    """Read a request's first line.
+def parse_request_line(line: bytes) -> tuple[bytes, bytes, int, bytes | None]:
+    """Read a request's first line: method, target, the x of HTTP/1.x, authority.
 
-    A target in absolute form is given in origin form and its authority (RFC 9112, 3.2.2).  Raises
-    `RemoteError`: 400, 501 for a method that no gateway serves, or 505 for another HTTP version.
+    A target in absolute form is given in origin form and its authority, which else is None (RFC
+    9112, 3.2.2).  Raises `RemoteError`: 400, 501 for a method that no gateway serves, or 505 for
+    another HTTP version.
     """
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
@@ -123,7 +115,7 @@ def parse_request_line(line: bytes) -> RequestLine:
         target == b"*" and method == b"OPTIONS"
     ):
         raise RemoteError("the request target is not a path with an optional query")
-    return RequestLine(method, target, int(minor), authority)
+    return method, target, int(minor), authority
 
 
 @lru_cache(maxsize=64)

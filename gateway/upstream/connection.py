@@ -125,15 +125,15 @@ class Connection(TwistedProtocol):
         self._receiver = receiver
         self._method = method
         self._interim = 0
+        first = head + body[0] if body else head
         if len(body) <= 1 and not more:
             # Nearly every request: one write, and no producer's bookkeeping.
-            self.transport.write(head + body[0] if body else head)
+            self.transport.write(first)
             receiver.request_written()
             return
-        self._unsent.extend(body)
+        self._unsent.extend((first, *body[1:]))
         self._sending = True
         self._more = more
-        self.transport.write(head)
         self.transport.registerProducer(self, True)
         self.resumeProducing()
 

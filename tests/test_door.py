@@ -353,7 +353,7 @@ def again(world: World, *requests: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("bodies", [(BODY, BODY, BODY), (BODY, b'{"model":"n"}', b"{}")])
 def test_a_request_goes_on_the_same_whatever_was_asked_before_it(bodies: tuple[bytes, ...]) -> None:
-    """D12: what is known of the connection's last head saves work and changes nothing."""
+    """What is known of the connection's last head saves work and changes nothing."""
     requests = [post("/v1/chat/completions", body, "X-Session-Id: s") for body in bodies]
     together, alone = World(), [World() for _ in bodies]
 

@@ -28,7 +28,7 @@ Invariant: nothing here walks over connections; all are counts of what is kept e
 from __future__ import annotations
 
 import resource
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sized
 from typing import Final, Protocol
 
 from twisted.logger import Logger
@@ -60,8 +60,8 @@ class Pool(Protocol):
     """Connections to an upstream, as `gateway.upstream.pool.Pool` has them."""
 
     @property
-    def idle(self) -> int:
-        """How many wait for use."""
+    def waiting(self) -> Sized:
+        """Those that wait for use."""
 
     def close_oldest(self) -> None:
         """Close the one of these that has waited longest."""
@@ -110,7 +110,7 @@ class Descriptors:
         for site in self._sites:
             used += len(site.open_channels)
         for pool in self._pools:
-            used += pool.idle
+            used += len(pool.waiting)
         return used
 
     def fits_stream(self) -> bool:
@@ -142,12 +142,16 @@ class Descriptors:
                 port.resumeProducing()
 
     def _full(self) -> bool:
-        if self.used >= self.room:
-            return True
-        waiting = -len(self._admitted)
+        # As `used`, in one go with those whose request is still to be judged: twice a request.
+        admitted = len(self._admitted)
+        used, unjudged = admitted + len(self._reading_on), -admitted
         for site in self._sites:
-            waiting += len(site.open_channels) - len(site.kept_alive)
-        return waiting >= self.unjudged
+            channels = len(site.open_channels)
+            used += channels
+            unjudged += channels - len(site.kept_alive)
+        for pool in self._pools:
+            used += len(pool.waiting)
+        return used >= self.room or unjudged >= self.unjudged
 
     def _pause(self) -> None:
         if not self.paused:
@@ -161,7 +165,7 @@ class Descriptors:
         if used < self.room - self.unjudged // 2:
             return used
         for pool in self._pools:
-            if pool.idle:
+            if pool.waiting:
                 pool.close_oldest()
                 return self.used
         fullest: Iterable[Site] = sorted(self._sites, key=lambda site: -len(site.kept_alive))

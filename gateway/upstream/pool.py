@@ -32,18 +32,19 @@ class Pool:
         self._endpoint = endpoint
         self._clock = clock
         self._limits = HeadLimits()
-        self._idle: deque[tuple[float, Connection]] = deque()  # oldest first; when it expires
+        #: Connections that wait for use, the oldest first, each behind the time when it expires.
+        self.waiting: deque[tuple[float, Connection]] = deque()
         self._sweep: IDelayedCall | None = None
 
     @property
     def idle(self) -> int:
         """How many connections wait for use."""
-        return len(self._idle)
+        return len(self.waiting)
 
     def take(self) -> Connection | None:
         """An idle connection, ready to send on, if there is one."""
-        while self._idle:
-            expires, connection = self._idle.pop()
+        while self.waiting:
+            expires, connection = self.waiting.pop()
             if connection.state is State.IDLE and expires > self._clock.seconds():
                 return connection
             connection.abort()
@@ -78,35 +79,35 @@ class Pool:
     def close(self) -> None:
         """Close what is idle; connections in use are closed by those who use them."""
         self._stop_sweeping()
-        while self._idle:
-            self._idle.pop()[1].abort()
+        while self.waiting:
+            self.waiting.pop()[1].abort()
 
     def close_oldest(self) -> None:
         """Close the connection that has waited longest, to make room for others."""
-        if self._idle:
-            self._idle.popleft()[1].abort()
+        if self.waiting:
+            self.waiting.popleft()[1].abort()
 
     def _keep(self, connection: Connection) -> None:
-        if len(self._idle) >= self.upstream.pool_size:
+        if len(self.waiting) >= self.upstream.pool_size:
             connection.abort()
             return
         expires = self._clock.seconds() + self.upstream.pool_idle_timeout
-        self._idle.append((expires, connection))
+        self.waiting.append((expires, connection))
         if self._sweep is None:
             self._sweep = self._clock.callLater(self.upstream.pool_idle_timeout, self._expire)
 
     def _forget(self, connection: Connection) -> None:
-        self._idle = deque(entry for entry in self._idle if entry[1] is not connection)
-        if not self._idle:
+        self.waiting = deque(entry for entry in self.waiting if entry[1] is not connection)
+        if not self.waiting:
             self._stop_sweeping()
 
     def _expire(self) -> None:
         self._sweep = None
         now = self._clock.seconds()
-        while self._idle and self._idle[0][0] <= now:
-            self._idle.popleft()[1].abort()
-        if self._idle:
-            self._sweep = self._clock.callLater(self._idle[0][0] - now, self._expire)
+        while self.waiting and self.waiting[0][0] <= now:
+            self.waiting.popleft()[1].abort()
+        if self.waiting:
+            self._sweep = self._clock.callLater(self.waiting[0][0] - now, self._expire)
 
     def _stop_sweeping(self) -> None:
         if self._sweep is not None:

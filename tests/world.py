@@ -53,13 +53,14 @@ class Wire:
     """A transport driven by hand: what is written stays in `unread` until `read` takes it.
 
     `reading` tells whether the protocol wants to be given data; `aborted` and `closing` how it let
-    go of the connection.
+    go of the connection; `writes` how often something was written.
     """
 
     def __init__(self, protocol: Protocol, clock: Clock) -> None:
         self.protocol = protocol
         self.clock = clock
         self.unread = bytearray()
+        self.writes = 0
         self.reading = True
         self.stalled = False  # the peer does not read: the buffer fills
         self.aborted = False
@@ -83,6 +84,7 @@ class Wire:
             assert CLIENTS_KEY.encode() not in self._last + data, "H8: an upstream was told a key"
             self._last = (self._last + data)[-len(CLIENTS_KEY) :]
         self.unread += data
+        self.writes += 1
         full = self.stalled and len(self.unread) > BUFFER
         if full and self.producer is not None and not self._producer_paused:
             self._producer_paused = True

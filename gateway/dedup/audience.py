@@ -85,12 +85,23 @@ class Audience:
         for listener in self._listeners():
             listener.give_interim(status, reason, pairs)
 
-    def start(self, status: int, reason: bytes, pairs: Pairs, framing: Framing) -> None:
+    def start(
+        self,
+        status: int,
+        reason: bytes,
+        pairs: Pairs,
+        framing: Framing,
+        *,
+        more: bool = False,
+    ) -> None:
         """Begin the answer."""
         if self.status_sent is None and self._recording.end is None:
             self.status_sent = status
             self._store.start(self._recording, Head(status, reason, tuple(pairs), framing))
             self._tell()
+
+    def flush(self) -> None:
+        """Nothing waits: each listener is given what there is for it."""
 
     def send(self, data: bytes) -> None:
         """The hot path of a deduped route: record, and give to those who keep up."""

@@ -242,11 +242,15 @@ class Exchange:
 
     def head_received(self, head: ResponseHead, framing: Framing) -> TakeBody:
         """The upstream has answered."""
-        assert self._connection is not None
         self._life.enter(Phase.FIRST_EVENT)
-        peek, asks_usage = self._story.peek, self._seen.asks_usage
-        relay = self._reply.begin(head, framing, self._connection, peek, asks_usage=asks_usage)
+        relay = self._reply.begin(head, framing, self._story.peek, asks_usage=self._seen.asks_usage)
         return relay.feed
+
+    def body_follows(self) -> None:
+        """The head's read is over: what has come of the answer goes out, the rest at its pace."""
+        assert self._connection is not None
+        self._request.flush()
+        self._reply.press(self._connection)
 
     def response_ended(self) -> None:
         """The body is whole as HTTP goes."""

@@ -52,8 +52,19 @@ class Recipient(Protocol):
     def send_interim(self, status: int, reason: bytes, pairs: Pairs) -> None:
         """Pass on an interim (1xx) response."""
 
-    def start(self, status: int, reason: bytes, pairs: Pairs, framing: Framing) -> None:
-        """Write the response's head."""
+    def start(
+        self,
+        status: int,
+        reason: bytes,
+        pairs: Pairs,
+        framing: Framing,
+        *,
+        more: bool = False,
+    ) -> None:
+        """Write the response's head; with `more` it may wait for what follows."""
+
+    def flush(self) -> None:
+        """Write what waits."""
 
     def send(self, data: bytes) -> None:
         """Write a piece of the body."""

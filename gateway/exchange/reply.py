@@ -1,8 +1,9 @@
 """The upstream's answer on its way to the client: who takes its bytes, at which pace.
 
-`begin` judges the answer at its head, passes that on, and makes the relay that takes the body; from
-then on the client's pace is the upstream's (`gateway.exchange.pressure`).  What a keepalive has
-begun in the upstream's place is told from it: see `gateway.exchange.voice`.
+`begin` judges the answer at its head, passes that on, and makes the relay that takes the body; with
+`press` the client's pace becomes the upstream's (`gateway.exchange.pressure`), unless all of the
+answer came at once.  What a keepalive has begun in the upstream's place is told from it: see
+`gateway.exchange.voice`.
 """
 
 from __future__ import annotations
@@ -85,14 +86,13 @@ class Reply:
         self,
         head: ResponseHead,
         framing: Framing,
-        connection: Connection,
         peek: Peek,
         *,
         asks_usage: bool,
     ) -> Relay:
-        """The final head has come on `connection`: pass it on, or find out what to tell instead.
+        """The final head has come: pass it on, or find out what to tell instead.
 
-        What is returned takes the body.
+        It goes out with what came of the body in the same read.  What is returned takes the body.
 
         `peek` and `asks_usage` are what is known of the request.
         """
@@ -115,8 +115,7 @@ class Reply:
                 pairs = self._hooked.answered(head.status, pairs, begun=begun)
         if not begun:
             self._moments.heard = now
-            self._request.start(head.status, reason, pairs, framing)
-        self._press(connection)
+            self._request.start(head.status, reason, pairs, framing, more=True)
         return self.relay
 
     def _stream_relay(
@@ -154,13 +153,13 @@ class Reply:
         credentials = self._match.caller.credentials
         return ResultRows(self._services, self._intent, dialect, results_of, credentials)
 
-    def _press(self, connection: Connection) -> None:
-        """Have the client's pace be the upstream's from now on."""
+    def press(self, connection: Connection) -> None:
+        """More of the body is to come on `connection`: at the client's pace, and in time."""
         pressure = self._pressure = Pressure(
             self._request, connection, self._moments, self._deadlines, self._clock
         )
         if self._rows is not None:
-            self._rows.hold, self._rows.release = pressure.hold, pressure.release
+            self._rows.pace(pressure.hold, pressure.release)
         if self._request.present:
             self._request.registerProducer(pressure, True)
         self._deadlines.look()

@@ -64,19 +64,25 @@ class ResultRows:
         `Dialect.results` and `Peek.results_of` tell; `credentials` are the request's, which no row
         may tell.
         """
-        self.hold: Callable[[], None] = _nothing  #: stops the upstream from being read
-        self.release: Callable[[], None] = _nothing  #: has it read again
         self.lost = 0  #: results that got no row because the ledger had no room
         self._services = services
         self._intent = replace(intent, dialect=dialect, stream=False, answer_of=intent.id)
         self._results_of = results_of
         self._credentials = credentials
+        self._hold: Callable[[], None] = _nothing
+        self._release: Callable[[], None] = _nothing
         self._waiting: deque[Result] = deque()
         self._under_way = 0
         self._made = 0
         self._next: IDelayedCall | None = None
         self._without_room: float | None = None  # since when
         self._over = False  # no more will come
+
+    def pace(self, hold: Callable[[], None], release: Callable[[], None]) -> None:
+        """From now on `hold` stops the upstream from being read, and `release` has it read."""
+        self._hold, self._release = hold, release
+        if len(self._waiting) > HIGH:
+            hold()
 
     def put(self, results: Sequence[Result]) -> None:
         """Take what a read has brought."""
@@ -88,12 +94,12 @@ class ResultRows:
             self._services.results.add(self)
             self._soon()
             if len(self._waiting) > HIGH:
-                self.hold()
+                self._hold()
 
     def finish(self) -> None:
         """No more will come, and the upstream is not ours any more."""
         self._over = True
-        self.hold = self.release = _nothing
+        self._hold = self._release = _nothing
         self._tell()
 
     def flush(self) -> None:
@@ -118,7 +124,7 @@ class ResultRows:
         for _ in range(min(SLICE, UNDER_WAY - self._under_way, len(self._waiting))):
             self._settle(self._waiting.popleft())
         if len(self._waiting) <= LOW:
-            self.release()
+            self._release()
         if self._waiting and self._under_way < UNDER_WAY:
             self._soon()
 
@@ -131,7 +137,7 @@ class ResultRows:
             return
         self.lost = len(self._waiting)
         self._waiting.clear()
-        self.release()
+        self._release()
         self._tell()
 
     def _settle(self, result: Result) -> None:

@@ -6,7 +6,8 @@ was parsed, the body as the chunks in which it came (never a file, never a form)
 the answer: `start`, `send`, `end` and `abort`, or `respond` for a short one.
 
 Invariants: a head is written once; nothing is written after the end or after the client has gone;
-a body that could not be ended as announced is broken visibly (`abort`), never closed cleanly.
+a body that could not be ended as announced is broken visibly (`abort`), never closed cleanly.  What
+`start` keeps so that it goes out in one write with what follows, `flush`, `end` and `abort` write.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class Request(TwistedRequest):
         #: Called once, with the status and text of a refusal, if the client breaks a rule of HTTP
         #: while the request runs: in its body, or behind it.  Who sets it ends the request.
         self.on_broken: Callable[[int, str], None] | None = None
+        self._kept = b""  # from `start` with `more` on: written by `flush` or at the end
         self._chunked_body = False
         self._bodiless = head.method == b"HEAD"
 
@@ -193,8 +195,18 @@ class Request(TwistedRequest):
         if self.channel is not None and self.takes_chunks and self.status_sent is None:
             self.channel.write(response_bytes(status, reason, pairs))
 
-    def start(self, status: int, reason: bytes, pairs: Pairs, framing: Framing) -> None:
-        """Write the response's head.
+    def start(
+        self,
+        status: int,
+        reason: bytes,
+        pairs: Pairs,
+        framing: Framing,
+        *,
+        more: bool = False,
+    ) -> None:
+        """Write the response's head; with `more` in one write with what follows it.
+
+        With `more`, `flush` or the response's end has to follow in the same turn of the reactor.
 
         `framing` says how the body will end.  Bodies of unknown length are chunked; to HTTP/1.0,
         which knows no chunks, they end with the connection.  `pairs` must not hold Connection,
@@ -206,7 +218,10 @@ class Request(TwistedRequest):
         if self.upload is not None and not self.upload.done:
             channel.persistent = False  # what is still to come of the body will not be read
         fields = list(pairs)
-        if b"date" not in [name.lower() for name, _ in fields]:
+        for name, _ in fields:
+            if name.lower() == b"date":
+                break
+        else:
             fields.append((b"Date", channel.site.date()))
         unknown = framing.kind in (FramingKind.CHUNKED, FramingKind.UNTIL_CLOSE)
         if unknown and not self._bodiless:
@@ -219,12 +234,26 @@ class Request(TwistedRequest):
             fields.append((b"Connection", b"close"))
         self.status_sent = status
         self.startedWriting = 1
-        channel.write(response_bytes(status, reason, fields))
+        self._kept = response_bytes(status, reason, fields)
+        if not more:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has been kept since `start`."""
+        kept, self._kept = self._kept, b""
+        if kept and self.channel is not None:
+            self.channel.write(kept)
 
     def send(self, data: bytes) -> None:
         """Write a piece of the body in the framing of its head."""
-        if self.channel is not None and not self._bodiless:
-            self.channel.write(chunk(data) if self._chunked_body else data)
+        channel = self.channel
+        if channel is not None and not self._bodiless:
+            if self._chunked_body:
+                data = chunk(data)
+            if self._kept:
+                self._kept += data
+            else:
+                channel.write(data)
 
     #: Write what is no part of the answer and only shows that somebody is there.
     send_beat = send
@@ -236,8 +265,9 @@ class Request(TwistedRequest):
             return
         if close:
             channel.persistent = False
-        if self._chunked_body:
-            channel.write(LAST_CHUNK)
+        last = self._kept + LAST_CHUNK if self._chunked_body else self._kept
+        if last:
+            channel.write(last)
         self.finished = 1
         self.on_gone = self.on_broken = None
         self.channel = None
@@ -248,6 +278,7 @@ class Request(TwistedRequest):
         channel = self.channel
         if channel is None or self.finished:
             return
+        self.flush()
         self.finished = 1
         self.on_gone = self.on_broken = None
         self.channel = None
@@ -256,10 +287,10 @@ class Request(TwistedRequest):
     def respond(
         self, status: int, body: bytes, pairs: Pairs = (), content_type: bytes = b"application/json"
     ) -> None:
-        """A whole short response, in one write after the head."""
+        """A whole short response, in one write."""
         fields = [(b"Content-Type", content_type), (b"Content-Length", b"%d" % len(body)), *pairs]
         reason = reason_phrase(status)
-        self.start(status, reason, fields, Framing(FramingKind.LENGTH, len(body)))
+        self.start(status, reason, fields, Framing(FramingKind.LENGTH, len(body)), more=True)
         self.send(body)
         self.end()
 

@@ -187,11 +187,12 @@ class Connection(TwistedProtocol):
             # Nothing was asked: whatever this is, it must not answer the next request.
             self.abort()
             return
+        headless = self._body is None
         try:
-            if self._body is None:
+            if headless:
                 data = self._heads_received(data)
-                if self._body is None:
-                    return
+            if self._body is None:
+                return
             piece = self._body.feed(data)
             if piece and self._take_body is not None:
                 self._take_body(piece)
@@ -205,6 +206,9 @@ class Connection(TwistedProtocol):
             self._fail(UpstreamError(ErrorCode.MALFORMED, f"the upstream's response: {error}"))
         except Exception:
             self._found_bug(Failure())
+        finally:
+            if headless and self._body is not None and self._receiver is receiver:
+                self._tell(receiver.body_follows, receiver)
 
     def _heads_received(self, data: bytes) -> bytes:
         """Take heads off `data`; what follows the final one, once it has come."""

@@ -2,7 +2,7 @@
 
 Any number of `interim_received`, one `head_received`, any number of calls of what that returned,
 and then exactly one of `response_ended` and `upstream_failed`; or `upstream_failed` at any point
-before.
+before.  If the read that brings the head brings no end, `body_follows` is called when it is over.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ class Receiver(Protocol):
 
     def head_received(self, head: ResponseHead, framing: Framing) -> TakeBody:
         """The final response's head came.  What is returned takes its body, out of its framing."""
+
+    def body_follows(self) -> None:
+        """The read that brought the head is over; the body, or more of it, is still to come."""
 
     def response_ended(self) -> None:
         """The body is whole."""

@@ -50,6 +50,9 @@ class Heard:
     def take(self, data: bytes) -> None:
         self.body += data
 
+    def body_follows(self) -> None:
+        self.calls.append("follows")
+
     def response_ended(self) -> None:
         self.calls.append("ended")
 
@@ -130,6 +133,18 @@ def test_bytes_on_an_idle_connection_end_it() -> None:
     wire.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON")
     assert wire.aborted
     assert ups.pool.idle == 0
+
+
+def test_a_body_that_goes_on_behind_the_heads_read_is_told_of_once() -> None:
+    ups = Upstreams()
+    wire, heard = ups.ask()
+    head, body = OK[:-2], OK[-2:]
+    wire.deliver(head[:9])
+    wire.deliver(head[9:])
+    assert heard.calls == ["written", "head 200", "follows"]
+    wire.deliver(body[:1])
+    wire.deliver(body[1:])
+    assert heard.calls == ["written", "head 200", "follows", "ended"]
 
 
 def test_a_connection_closed_while_idle_is_forgotten() -> None:

@@ -32,19 +32,32 @@ def told(usage: Mapping[str, object], names: tuple[str, ...]) -> dict[str, objec
     An empty ``a`` of any type has no fields: some servers write an empty object as an array.
     """
     found: dict[str, object] = {}
-    for name, outer, inner in _places(names):
+    for outer, parts in _places(names):
         value = usage.get(outer)
-        if inner and value is not None:
-            value = value.get(inner) if isinstance(value, dict) else value or None
-        if value is not None:
-            found[name] = value
+        if value is None:
+            continue
+        if not parts:
+            found[outer] = value
+        elif isinstance(value, dict):
+            for name, inner in parts:
+                if (part := value.get(inner)) is not None:
+                    found[name] = part
+        elif value:
+            found.update(dict.fromkeys([name for name, _ in parts], value))
     return found
 
 
 @cache  # what a dialect's module names, again and again
-def _places(names: tuple[str, ...]) -> list[tuple[str, str, str]]:
-    """The names, each with the field and the field in it that it stands for."""
-    return [(name, outer, inner) for name in names for outer, _, inner in [name.partition(".")]]
+def _places(names: tuple[str, ...]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The fields to look at; of one that has fields to look at, their names, long and short."""
+    places: dict[str, list[tuple[str, str]]] = {}
+    for name in names:
+        outer, _, inner = name.partition(".")
+        if inner:
+            places.setdefault(outer, []).append((name, inner))
+        else:
+            places[outer] = []
+    return [*places.items()]
 
 
 def believe(counts: Mapping[str, object]) -> dict[str, int]:
@@ -52,10 +65,12 @@ def believe(counts: Mapping[str, object]) -> dict[str, int]:
 
     Raises `Unbelievable` for the first that is not a whole number of tokens from 0 to `MOST`.
     """
-    return {
-        name: value if type(value) is int and 0 <= value <= MOST else _tokens(name, value)
-        for name, value in counts.items()
-    }
+    believed: dict[str, int] = {}
+    for name, value in counts.items():
+        believed[name] = (
+            value if type(value) is int and 0 <= value <= MOST else _tokens(name, value)
+        )
+    return believed
 
 
 def part_of(
@@ -65,7 +80,12 @@ def part_of(
 
     Raises `Unbelievable` if they do.  A total or a part that was not told is not checked.
     """
-    if total is not None and sum([parts.get(name, 0) for name in names]) > total:
+    if total is None:
+        return
+    left = total
+    for name in names:
+        left -= parts.get(name, 0)
+    if left < 0:
         named = " + ".join(name for name in names if name in parts)
         raise Unbelievable(f"{named} is more than {whole}, which includes it")
 

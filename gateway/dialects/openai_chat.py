@@ -133,7 +133,9 @@ class _Tally:
             told = read_usage(self._usage)
         elif self._timings is not None:
             told = read_timings(self._timings)
-        return Reading(self.model, *told, self._stop_reason, self.error)
+        return Reading(
+            self.model, told.usage, told.raw, told.problem, self._stop_reason, self.error
+        )
 
 
 class ChatStreamMeter(Meter):

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from ..sse import payloads
 from .base import Meter, Reading
 from .body_meter import BodyMeter
@@ -153,7 +155,7 @@ class _Tally:
         """All of it."""
         told = self._sum
         if self._parts > 1:
-            told = told._replace(raw=f"[{told.raw}]")
+            told = replace(told, raw=f"[{told.raw}]")
         elif self._parts == 0 and self._usage is not None:
             told = read_usage(self._usage)
-        return Reading(self._model, *told, error=self._error)
+        return Reading(self._model, told.usage, told.raw, told.problem, error=self._error)

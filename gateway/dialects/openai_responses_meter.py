@@ -181,7 +181,14 @@ class _Tally:
         status = None if self._status in _UNDERWAY else self._status
         reason = self._reason if status == "incomplete" and self._reason else status
         return Reading(
-            self._model, *told, reason, self._error, response_id=self._id, sequence=sequence
+            self._model,
+            told.usage,
+            told.raw,
+            told.problem,
+            reason,
+            self._error,
+            self._id,
+            sequence,
         )
 
 

@@ -7,8 +7,9 @@ totals include.  A server that mixes the two up is read by the names that it use
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import asdict
 
 from ..record import Usage
@@ -16,7 +17,7 @@ from .counts import RAW_LIMIT, Unbelievable, believe, part_of, told
 from .jsonpick import lenient, text
 
 
-class Told(NamedTuple):
+class Told(Struct, frozen=True):
     """A usage object as counts, as text to keep, and what is wrong with it."""
 
     usage: Usage = Usage()
@@ -53,9 +54,8 @@ def read_usage(raw: bytes) -> Told:
     billed by time, is kept and tells none.  xAI counts reasoning beside the output; there, and only
     there, the total is the sum of three.
     """
-    value, problem = _object(raw)
-    kept = _kept(raw, value)
-    if problem is not None or not isinstance(value, dict):
+    value, kept, problem = _object(raw)
+    if value is None:
         return Told(raw=kept, problem=problem)
     names = _INPUT if _INPUT.input in value or _INPUT.output in value else _PROMPT
     try:
@@ -107,10 +107,9 @@ def read_timings(raw: bytes) -> Told:
     ``prompt_n`` leaves out what came from the cache, so that the input is known only where
     ``cache_n`` is told too.
     """
-    value, problem = _object(raw)
-    kept = _kept(raw, value)
+    value, kept, problem = _object(raw)
     kept = None if kept is None else f'{{"timings":{kept}}}'
-    if problem is not None or not isinstance(value, dict):
+    if value is None:
         return Told(raw=kept, problem=problem)
     try:
         counts = believe(told(value, _TIMINGS))
@@ -125,17 +124,12 @@ def read_timings(raw: bytes) -> Told:
     return Told(usage, kept)
 
 
-def _object(raw: bytes) -> tuple[object, str | None]:
-    """The value of a usage object, and why it cannot be read."""
+def _object(raw: bytes) -> tuple[dict[str, object] | None, str | None, str | None]:
+    """The value of a usage object, the text of it to keep, and why it cannot be read."""
     if len(raw) > RAW_LIMIT:
-        return None, f"usage has {len(raw)} bytes, more than {RAW_LIMIT}"
+        return None, None, f"usage has {len(raw)} bytes, more than {RAW_LIMIT}"
     value = lenient(raw)
+    kept = (raw if value is None else text(value)).decode("utf-8", "replace")
     if not isinstance(value, dict):
-        return value, "usage is not an object, or cannot be read"
-    return value, None
-
-
-def _kept(raw: bytes, value: object) -> str | None:
-    if len(raw) > RAW_LIMIT:
-        return None
-    return (raw if value is None else text(value)).decode("utf-8", "replace")
+        return None, kept, "usage is not an object, or cannot be read"
+    return value, kept, None

@@ -37,6 +37,9 @@ def _pass_on(record: Record, links: Iterator[Link]) -> Record | Deferred[Record]
             result = Failure()
         if result is None:
             continue
+        if isinstance(result, Record):
+            record = result
+            continue
         if isinstance(result, Deferred):
             return result.addBoth(_behind, record, name).addCallback(_pass_on, links)
         record = _behind(result, record, name)

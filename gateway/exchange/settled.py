@@ -40,7 +40,9 @@ def settled(
     """
     moments, relay, head = course.moments, course.relay, course.head
     reading = Reading() if relay is None else relay.reading()
-    started = moments.started
+    connect_ms, head_ms, first_event_ms, duration_ms = _since(
+        moments.started, course.connected, moments.head, moments.first_event, course.ended
+    )
     return Record(
         intent=intent,
         ended_at=wall,
@@ -54,11 +56,11 @@ def settled(
         stop_reason=_stop_reason(reading, relay, ending),
         upstream_request_id=_request_id(head),
         attempts=course.attempts,
-        connect_ms=_since(started, course.connected),
-        head_ms=_since(started, moments.head),
-        first_event_ms=_since(started, moments.first_event),
-        duration_ms=_since(started, course.ended),
-        paused_ms=_since(0.0, course.paused_seconds),
+        connect_ms=connect_ms,
+        head_ms=head_ms,
+        first_event_ms=first_event_ms,
+        duration_ms=duration_ms,
+        paused_ms=round(course.paused_seconds * 1000, 3),
         response_bytes=0 if relay is None else relay.size,
         events=0 if relay is None else relay.events,
         keepalives=course.keepalives,
@@ -91,6 +93,6 @@ def _source(reading: Reading) -> UsageSource:
     return UsageSource.NONE if reading.usage == Usage() else UsageSource.PROVIDER
 
 
-def _since(start: float, moment: float | None) -> float | None:
-    """Milliseconds from one moment to another, if there was that one."""
-    return None if moment is None else round((moment - start) * 1000, 3)
+def _since(start: float, *moments: float | None) -> list[float | None]:
+    """Milliseconds from one moment to each of the others, if there was that one."""
+    return [None if moment is None else round((moment - start) * 1000, 3) for moment in moments]

@@ -93,7 +93,7 @@ class SqliteLedger:
         self._writer: Writer | None = None  # while started and not ended
         self._stopping = False  # no more intents
         self._finished = False  # no more rows at all
-        self._reserved: set[str] = set()
+        self._reserved: dict[str, Opening] = {}
         self._waiting: deque[Opening] = deque()
         self._timer: IDelayedCall | None = None
         self._stop_timer: IDelayedCall | None = None
@@ -151,13 +151,13 @@ class SqliteLedger:
             problem = self._spooled(self._spool.open, row)
             if problem is not None:
                 return self._refusal(problem)
-            self._reserved.add(intent.id)
-            self._put(self._writer, Opening(intent, row, acknowledged=True))
+            opening = self._reserved[intent.id] = Opening(intent, row, acknowledged=True)
+            self._put(self._writer, opening)
             return succeed(None)
         deadline = self._reactor.seconds() + OPEN_TIMEOUT
         waiter: Deferred[None] = Deferred(lambda _: self._abandon(opening))
         opening = Opening(intent, row, deadline=deadline, waiter=waiter)
-        self._reserved.add(intent.id)
+        self._reserved[intent.id] = opening
         self._waiting.append(opening)
         if self._timer is None:
             self._timer = self._reactor.callLater(OPEN_TIMEOUT, self._look)
@@ -166,27 +166,29 @@ class SqliteLedger:
 
     def settle(self, record: Record) -> None:
         """See `Ledger.settle`."""
-        reserved = record.intent.id in self._reserved
-        self._reserved.discard(record.intent.id)
+        opening = self._reserved.pop(record.intent.id, None)
         if record.error is ErrorCode.LEDGER_UNAVAILABLE:
             return  # its intent was refused or abandoned: what is left of it is seen to here
         if self._writer is None or self._finished:
             self.dropped += 1
             what, kind = "request {id}: settled after the ledger stopped", Kind.INTERNAL_ERROR
             _log.error(what, id=record.intent.id, kind=kind)
-        elif not reserved and self.queued >= 2 * self._limit:
+        elif opening is None and self.queued >= 2 * self._limit:
             self.dropped += 1
             self._trouble("the queue is full: rows of requests that were not sent are dropped")
         else:
-            self._write(self._writer, record)
+            self._write(self._writer, record, opening)
 
     def has_room(self) -> bool:
         """See `Ledger.has_room`."""
         return self._writer is not None and self.queued < self._limit // 4
 
-    def _write(self, writer: Writer, record: Record) -> None:
+    def _write(self, writer: Writer, record: Record, opening: Opening | None = None) -> None:
+        opened = None
+        if opening is not None and opening.intent is record.intent:
+            opened = opening.row  # else the body came by later, and the intent tells more now
         try:
-            row = record_values(record)
+            row = record_values(record, opened)
         except Exception:
             self.dropped += 1
             what, kind = "request {id}: its row cannot be written", Kind.INTERNAL_ERROR
@@ -276,7 +278,7 @@ class SqliteLedger:
         """Nobody will send this request any more."""
         opening.waiter = None
         opening.abandoned = True
-        self._reserved.discard(opening.intent.id)
+        self._reserved.pop(opening.intent.id, None)
 
     def _refusal(self, why: str) -> Deferred[None]:
         return fail(self._unavailable(why))

@@ -110,7 +110,8 @@ class Writer:
     def put(self, item: Opening | Row | Turned) -> None:
         """Queue an intent or a settled row; of one id, the intent first."""
         self._queue.put(item)
-        if isinstance(item, Opening) and not item.acknowledged:
+        # isinstance would ask Python of a row whether it is a Struct of that kind.
+        if type(item) is Opening and not item.acknowledged:
             self._hurry.set()
 
     def finish(self) -> None:
@@ -160,14 +161,14 @@ class Writer:
                     wait = False
                     self._hurry.wait(LINGER)
                     self._hurry.clear()
-                if isinstance(item, Opening):
+                if isinstance(item, tuple):
+                    self._settled.append(item)
+                elif isinstance(item, Opening):
                     self._openings.append(item)
-                elif isinstance(item, Turned):
-                    self._turned.append(item)
                 elif item is None:
                     return True
                 else:
-                    self._settled.append(item)
+                    self._turned.append(item)
         except Empty:
             return False
 

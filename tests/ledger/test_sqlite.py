@@ -51,6 +51,18 @@ async def test_a_request_opened_and_settled_is_one_row(ledger: SqliteLedger, pat
     assert only_row(path)["reasoning_tokens"] is None
 
 
+async def test_what_was_learnt_of_a_request_after_its_opening_is_in_its_row(
+    ledger: SqliteLedger, path: Path
+) -> None:
+    """A1: of a body that is passed on while it comes, size and model are known at the end."""
+    intent = an_intent(model_requested=None, request_bytes=0)
+    record = a_record(replace(intent, model_requested="m", request_bytes=7))
+    await ledger.open(intent)
+    ledger.settle(record)
+    await ledger.stop()
+    assert only_row(path) == record.as_row()
+
+
 async def test_a_request_that_was_rejected_has_a_row_without_an_intent(
     ledger: SqliteLedger, path: Path
 ) -> None:

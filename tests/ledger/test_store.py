@@ -66,6 +66,12 @@ def test_rows_say_what_intents_and_records_say() -> None:
     assert plain(told) == plain({**intent_row(record.intent), "writer": "me"})
 
 
+def test_a_row_that_takes_up_its_opening_is_the_same_as_one_that_does_not() -> None:
+    record = a_record(error_detail="ü", attempts=2, response_id="resp_1")
+
+    assert record_values(record, intent_values(record.intent, "me")) == record_values(record)
+
+
 def test_rows_are_made_of_plain_values() -> None:
     """SQLite's binding is slow with subclasses of str and int, such as enums and booleans."""
     assert {type(value) for value in record_values(a_record())} == {str, int, float, type(None)}

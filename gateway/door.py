@@ -16,7 +16,7 @@ from .callers import Caller, Callers, NotServed
 from .descriptors import Descriptors
 from .dialects import error_dialect_for_path, for_request
 from .dialects.base import Dialect, Peek, Trouble
-from .exchange.completion import completion_chain
+from .exchange.completion import complete
 from .exchange.farewell import RETRY_AFTER
 from .exchange.forward import Outbound
 from .exchange.services import Services
@@ -225,7 +225,7 @@ class FrontDoor:
             attempts=0,
             duration_ms=0.0,
         )
-        completion_chain(self._services.links).callback(record)
+        complete(record, self._services.links)
 
 
 def _is_inspected(head: RequestHead, dialect: Dialect) -> bool:

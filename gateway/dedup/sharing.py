@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
-from ..exchange.completion import completion_chain
+from ..exchange.completion import complete
 from ..exchange.exchange import Exchange
 from ..exchange.hooked import Hooked
 from ..exchange.life import Signal
@@ -165,7 +165,7 @@ class Dedup:
             if hooked is not None:
                 row = structs.replace(row, tags=hooked.tags())
             row = services.redactor.record(row, match.caller.credentials)
-            completion_chain(services.links).callback(row)
+            complete(row, services.links)
 
         def over(listener: Listener) -> None:
             services.running.discard(listener)

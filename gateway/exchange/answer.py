@@ -23,24 +23,21 @@ _PLAIN: Final = frozenset({b"identity"})
 def kind_of_stream(
     head: ResponseHead, method: bytes, dialect: Dialect, peek: Peek
 ) -> StreamKind | None:
-    """The kind of stream that an answer is, None for any other.
-
-    A coded one is a body like any other: what stands in it cannot be seen, nothing may be added.
-    """
-    streams = (
-        200 <= head.status < 300 and head.status != 204 and method != b"HEAD" and not is_coded(head)
-    )
+    """The kind of stream that an answer is, None for any other; of one that is not coded."""
+    streams = 200 <= head.status < 300 and head.status != 204 and method != b"HEAD"
     return dialect.stream_kind(head.media_type, peek) if streams else None
 
 
 def is_coded(head: ResponseHead) -> bool:
-    """Whether the body is compressed."""
-    return not _PLAIN.issuperset(head.fields.elements(b"content-encoding"))
+    """Whether the body is compressed: it cannot be read, and nothing may be added to it."""
+    fields = head.fields
+    coding = b"content-encoding"
+    return coding in fields.names and not _PLAIN.issuperset(fields.elements(coding))
 
 
-def key_mask(head: ResponseHead, own_key: Secret | None) -> KeyMask | None:
-    """What hides the gateway's own key in an answer that may tell it back."""
-    if own_key is None or is_coded(head):
+def key_mask(own_key: Secret | None) -> KeyMask | None:
+    """What hides the gateway's own key in an answer, not coded, that may tell it back."""
+    if own_key is None:
         return None
     key = own_key.reveal().encode("latin-1")
     return KeyMask(key) if len(key) >= SHORTEST else None

@@ -1,14 +1,15 @@
-"""What follows the end of an exchange: one Deferred carries its record from link to link.
+"""What follows the end of an exchange: its record goes from link to link.
 
 A link is a named function of the record; it may return a Deferred, which the next link waits for,
 and a record, which takes the place of the one that it got: this is how a cost comes to be known.
+Nearly always nothing has to be waited for: then all of it has happened when `complete` returns.
 A link that fails is logged with its cause, and the next one still gets the record: accounting never
 reaches the stream, and one kind of accounting never reaches another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -22,14 +23,9 @@ Link = tuple[str, Callable[[Record], object]]
 _log = Logger(namespace="gateway.completion")
 
 
-def completion_chain(links: Sequence[Link]) -> Deferred[Record]:
-    """A Deferred to be called once with a record; it goes through `links` in their order."""
-    chain: Deferred[Record] = Deferred()
-    return chain.addCallback(_pass_on, iter(links))
-
-
-def _pass_on(record: Record, links: Iterator[Link]) -> Record | Deferred[Record]:
-    """Give the record to the links that are left, up to the first that has to be waited for."""
+def complete(record: Record, links: Iterable[Link]) -> Record | Deferred[Record]:
+    """Give the record to `links` in their order; returns what comes of it, or will."""
+    links = iter(links)
     for name, function in links:
         try:
             result = function(record)
@@ -41,7 +37,7 @@ def _pass_on(record: Record, links: Iterator[Link]) -> Record | Deferred[Record]
             record = result
             continue
         if isinstance(result, Deferred):
-            return result.addBoth(_behind, record, name).addCallback(_pass_on, links)
+            return result.addBoth(_behind, record, name).addCallback(complete, links)
         record = _behind(result, record, name)
     return record
 

@@ -11,8 +11,8 @@ to have taken something.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from msgspec import Struct
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from ..config.model import Route
@@ -23,8 +23,7 @@ from ..record import ErrorCode
 LOOKS = 4
 
 
-@dataclass(slots=True)
-class Moments:
+class Moments(Struct, eq=False):
     """When things happened, by the exchange's clock (seconds); None: not yet, or not now."""
 
     started: float
@@ -66,24 +65,17 @@ def due(route: Route, moments: Moments) -> tuple[float, ErrorCode] | None:
     return min(found, default=None)
 
 
-class Deadlines:
-    """Watches `due` on a clock.  `expired` is called once, with the code of what passed."""
+class Deadlines(Struct, eq=False):
+    """Watches `due` on a clock.  `_expired` is called once, with the code of what passed."""
 
-    def __init__(
-        self,
-        route: Route,
-        moments: Moments,
-        clock: IReactorTime,
-        expired: Callable[[ErrorCode], None],
-    ) -> None:
-        self._route = route
-        self._moments = moments
-        self._clock = clock
-        self._expired = expired
-        #: Asked while the client holds its upstream up: has it taken anything since it was asked?
-        self.client_took: Callable[[], bool] = lambda: False
-        self._timer: IDelayedCall | None = None
-        self._stopped = False
+    _route: Route
+    _moments: Moments
+    _clock: IReactorTime
+    _expired: Callable[[ErrorCode], None]
+    #: Asked while the client holds its upstream up: has it taken anything since it was asked?
+    client_took: Callable[[], bool] = lambda: False
+    _timer: IDelayedCall | None = None
+    _stopped: bool = False
 
     def look(self) -> None:
         """Something happened that can bring a deadline nearer: a phase, a pause, a resumption."""

@@ -3,7 +3,7 @@
 It joins what does the work (front request, ledger, pool, relay, keepalive, deadlines) and decides
 nothing itself: everything that can end the exchange becomes a `Signal`, `Life` judges it once, and
 `_settle` does what the `Ending` says, always in the same order: latch, stop the timers, let go of
-the upstream, take leave of the client, fire the completion chain with the record.
+the upstream, take leave of the client, give the record to the completion chain.
 
 Everything that calls in from outside (reactor, connection, client) is `guarded`: an error in our
 own code ends this exchange as `internal_error` and touches no other.
@@ -24,12 +24,12 @@ from ..http1 import Framing, ResponseHead
 from ..inspection import Inspection
 from ..journal.kinds import Kind as LogKind
 from ..match import Match
-from ..record import ErrorCode, Intent, Phase, Record
+from ..record import ErrorCode, Intent, Phase
 from ..upstream.connection import Connection
 from ..upstream.errors import UpstreamError
 from ..upstream.pool import Pool
 from ..upstream.receiver import TakeBody
-from .completion import completion_chain
+from .completion import complete
 from .deadlines import Deadlines, Moments
 from .farewell import take_leave
 from .glance import Glance
@@ -67,7 +67,7 @@ def guarded(
 
 
 class Exchange:
-    """See the module's text.  Use: make one, then `start` it; `done` fires with the record."""
+    """See the module's text.  Use: make one, then `start` it."""
 
     def __init__(
         self,
@@ -79,7 +79,6 @@ class Exchange:
         intent: Intent,
     ) -> None:
         self.intent = intent
-        self.done: Deferred[Record] = completion_chain(services.links)
         self._services = services
         self._match = match
         self._route = match.route
@@ -99,10 +98,12 @@ class Exchange:
         self._reply = Reply(
             services,
             match,
+            match.dialect,
             intent,
             request,
             self._moments,
             self._deadlines,
+            self._clock,
             self._voice,
             self._hooked,
             pool.upstream.api_key,
@@ -373,7 +374,7 @@ class Exchange:
         except Exception:
             self._tell_bug("its record is not complete")
             record = self._story.least(ending)
-        self.done.callback(record)
+        complete(record, self._services.links)
 
     def _catch_up(self) -> None:
         """Enter the phase that the first event meant: not per event, but when it matters."""

@@ -118,14 +118,11 @@ _HARMLESS_AFTER_TERMINAL: Final = frozenset(
 )
 
 
-class Life:
+class Life(Struct, eq=False):
     """The phase of one exchange, and whether it has ended."""
 
-    __slots__ = ("ending", "phase")
-
-    def __init__(self) -> None:
-        self.phase = Phase.REQUEST
-        self.ending: Ending | None = None
+    phase: Phase = Phase.REQUEST
+    ending: Ending | None = None
 
     def enter(self, phase: Phase) -> None:
         """Go on to `phase`.  Raises `LocalError` if that cannot follow, or after the end."""

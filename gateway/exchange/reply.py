@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
 from ..config.model import Secret
-from ..dialects.base import Peek, ResultsMeter, StreamKind
+from ..dialects.base import Dialect, Peek, ResultsMeter, StreamKind
 from ..http1 import Framing, ResponseHead
 from ..match import Match
 from ..record import Intent
@@ -33,52 +34,33 @@ from .services import Services
 from .voice import Voice
 
 
-class Reply:
+class Reply(Struct, eq=False):
     """See the module's text."""
 
-    def __init__(
-        self,
-        services: Services,
-        match: Match,
-        intent: Intent,
-        request: Recipient,
-        moments: Moments,
-        deadlines: Deadlines,
-        voice: Voice,
-        hooked: Hooked | None,
-        own_key: Secret | None,
-        over: Callable[[], None],
-        tell: Callable[[Signal], None],
-    ) -> None:
-        """`own_key` is the gateway's, which no client is told.
-
-        `over` is called when nothing that counts can follow in a stream; `tell` with what an answer
-        comes to that cannot be passed on.
-        """
-        self.head: ResponseHead | None = None
-        self.relay: Relay | None = None
-        self._services = services
-        self._match = match
-        self._dialect = match.dialect
-        self._intent = intent
-        self._request = request
-        self._moments = moments
-        self._deadlines = deadlines
-        self._clock: IReactorTime = services.clock
-        self._voice = voice
-        self._hooked = hooked
-        self._own_key = own_key
-        self._over = over
-        self._tell = tell
-        self._rows: ResultRows | None = None  # for the results of a batch
-        self._pressure: Pressure | None = None
+    _services: Services
+    _match: Match
+    _dialect: Dialect
+    _intent: Intent
+    _request: Recipient
+    _moments: Moments
+    _deadlines: Deadlines
+    _clock: IReactorTime
+    _voice: Voice
+    _hooked: Hooked | None
+    _own_key: Secret | None  #: the gateway's, which no client is told
+    _over: Callable[[], None]  #: called when nothing that counts can follow in a stream
+    _tell: Callable[[Signal], None]  #: called with what an answer comes to that cannot be passed on
+    head: ResponseHead | None = None
+    relay: Relay | None = None
+    _rows: ResultRows | None = None  #: for the results of a batch
+    _pressure: Pressure | None = None
 
     # What the connection tells.
 
     def interim(self, head: ResponseHead) -> None:
         """Pass an interim response on; 100 answers an expectation that was never passed on."""
         if head.status != 100 and not self._voice.began_stream:
-            mask = key_mask(head, self._own_key)
+            mask = None if is_coded(head) else key_mask(self._own_key)
             reason, pairs = masked(mask, head.reason, head.fields.end_to_end(NO_LENGTH))
             self._request.send_interim(head.status, reason, pairs)
 
@@ -99,11 +81,13 @@ class Reply:
         now = self._clock.seconds()
         self.head = head
         self._moments.head = self._moments.last_byte = now
-        kind = kind_of_stream(head, self._request.head.method, self._dialect, peek)
-        mask = key_mask(head, self._own_key)
-        begun = self._voice.began_stream
+        coded, begun = is_coded(head), self._voice.began_stream
+        kind, mask = None, None
+        if not coded:
+            kind = kind_of_stream(head, self._request.head.method, self._dialect, peek)
+            mask = key_mask(self._own_key)
         if kind is None or (begun and kind is not StreamKind.EVENTS):
-            self.relay = self._body_relay(head, peek, mask, begun=begun)
+            self.relay = self._body_relay(head, peek, mask, begun=begun, coded=coded)
         else:
             self.relay = self._stream_relay(kind, mask, begun=begun, strip_usage=asks_usage)
         if isinstance(self.relay, BodyRelay):
@@ -130,14 +114,18 @@ class Reply:
         return relay
 
     def _body_relay(
-        self, head: ResponseHead, peek: Peek, mask: KeyMask | None, *, begun: bool
+        self, head: ResponseHead, peek: Peek, mask: KeyMask | None, *, begun: bool, coded: bool
     ) -> BodyRelay | Collector:
         request, moments, clock = self._request, self._moments, self._clock
         plain = self._dialect.body_meter()
-        meter = decoding(plain, head, self._dialect, peek) if is_coded(head) else plain
+        meter = decoding(plain, head, self._dialect, peek) if coded else plain
         if begun:
             return Collector(request, meter, lambda kept: self._tell(told(head, kept)))
-        if meter is not None and isinstance(plain, ResultsMeter):
+        if (
+            self._dialect.results is not None  # asked first: an abstract class is slow to tell
+            and meter is not None
+            and isinstance(plain, ResultsMeter)
+        ):
             rows = self._rows = self._result_rows(head, peek)
             if rows is not None:
                 return ResultsRelay(request, meter, plain, rows, moments, clock, mask)

@@ -22,12 +22,13 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from ..dialects.base import Meter, Reading, Result, ResultsMeter
 from ..record import Intent, Outcome, Phase, Record, Usage, UsageSource, derived_id
-from .completion import completion_chain
+from .completion import complete
 from .deadlines import Moments
 from .mask import KeyMask
 from .recipient import Recipient
@@ -157,9 +158,12 @@ class ResultRows:
             usage_source=UsageSource.NONE if reading.usage == Usage() else UsageSource.PROVIDER,
             usage_raw=reading.usage_raw,
         )
-        chain = completion_chain(self._services.links)
-        chain.addCallback(self._settled)
-        chain.callback(self._services.redactor.record(record, self._credentials))
+        record = self._services.redactor.record(record, self._credentials)
+        settled = complete(record, self._services.links)
+        if isinstance(settled, Deferred):
+            settled.addCallback(self._settled)
+        else:
+            self._settled(settled)
 
     def _settled(self, record: Record) -> None:
         self._under_way -= 1

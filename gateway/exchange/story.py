@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from ..dialects.base import Peek
@@ -25,29 +26,18 @@ from .voice import Voice
 LONGEST_TEXT: Final = 1000
 
 
-class Story:
+class Story(Struct, eq=False):
     """See the module's text."""
 
-    def __init__(
-        self,
-        services: Services,
-        match: Match,
-        intent: Intent,
-        peek: Peek,
-        request: Recipient,
-        moments: Moments,
-        voice: Voice,
-        reply: Reply,
-    ) -> None:
-        self.attempts = 0  #: to ask the upstream
-        self.peek = peek  #: of the request; of one that is passed on while it comes, in the end
-        self._services = services
-        self._credentials = match.caller.credentials
-        self._intent = intent
-        self._request = request
-        self._moments = moments
-        self._voice = voice
-        self._reply = reply
+    _services: Services
+    _match: Match
+    _intent: Intent
+    peek: Peek  #: of the request; of one that is passed on while it comes, in the end
+    _request: Recipient
+    _moments: Moments
+    _voice: Voice
+    _reply: Reply
+    attempts: int = 0  #: to ask the upstream
 
     def record(self, ending: Ending, tags: str | None) -> Record:
         """The settled record; `tags` are those of the operator's hooks."""
@@ -63,7 +53,7 @@ class Story:
         record = settled(intent, ending, wall, self._course(), replay=self.peek.replay)
         if tags is not None:
             record = replace(record, tags=tags)
-        return self._services.redactor.record(record, self._credentials)
+        return self._services.redactor.record(record, self._match.caller.credentials)
 
     def least(self, ending: Ending) -> Record:
         """A record of what cannot be wrong, where the whole one cannot be made."""
@@ -97,7 +87,8 @@ class Story:
         if text is None:
             return None
         # Redacted first: half of a secret is not known any more.
-        return self._services.redactor.redact(text, self._credentials)[:LONGEST_TEXT]
+        credentials = self._match.caller.credentials
+        return self._services.redactor.redact(text, credentials)[:LONGEST_TEXT]
 
     def _model(self) -> str | None:
         """The model that a body asks for which is passed on while it comes."""

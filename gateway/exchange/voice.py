@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
 from ..config.model import KeepaliveMode, Route
@@ -20,28 +21,18 @@ from .recipient import Recipient
 from .relay import Relay, StreamRelay
 
 
-class Voice:
+class Voice(Struct, eq=False):
     """See the module's text."""
 
-    def __init__(
-        self,
-        route: Route,
-        dialect: Dialect,
-        request: Recipient,
-        moments: Moments,
-        clock: IReactorTime,
-        beat: Callable[[], None],
-    ) -> None:
-        """`beat` is called where a beat is due; it calls `speak`, or lets it be."""
-        self.began_stream = False  #: a head of our own has been written
-        self.beats = 0
-        self._route = route
-        self._dialect = dialect
-        self._request = request
-        self._moments = moments
-        self._clock = clock
-        self._beat = beat
-        self._keepalive: Keepalive | None = None
+    _route: Route
+    _dialect: Dialect
+    _request: Recipient
+    _moments: Moments
+    _clock: IReactorTime
+    _beat: Callable[[], None]  #: called where a beat is due; it calls `speak`, or lets it be
+    began_stream: bool = False  #: a head of our own has been written
+    beats: int = 0
+    _keepalive: Keepalive | None = None
 
     def start(self, peek: Peek) -> None:
         """Begin to listen for silences, where the client waits for an event stream; once."""

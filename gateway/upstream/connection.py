@@ -33,7 +33,7 @@ from ..http1 import (
 )
 from ..http1.body import BodyDecoder, decoder_for
 from ..http1.errors import Truncated
-from ..http1.head import parse_response, parse_status_line
+from ..http1.head import ResponseHead, parse_response, parse_status_line
 from ..net.transport import StreamTransport
 from ..record import ErrorCode
 from .errors import UpstreamError, classify
@@ -228,13 +228,12 @@ class Connection(TwistedProtocol):
             self._receiver.interim_received(head)
             data = rest
         framing = response_framing(head, self._method)
-        # Where a body was told that HTTP has not (HEAD, 204, 304), one may come all the same, and
-        # be taken for the next answer.
-        length = head.fields.get(b"content-length") or b"0"
-        told = b"transfer-encoding" in head.fields or length.strip(b"0") != b""
-        odd = framing.kind is FramingKind.NONE and told
         self._persistent = (
-            head.persistent and framing.kind is not FramingKind.UNTIL_CLOSE and not odd
+            head.persistent
+            and framing.kind is not FramingKind.UNTIL_CLOSE
+            # Where a body was told that HTTP has not (HEAD, 204, 304), one may come all the same,
+            # and be taken for the next answer.
+            and not (framing.kind is FramingKind.NONE and _tells_of_a_body(head))
         )
         self._body = decoder_for(framing)
         self._take_body = self._receiver.head_received(head, framing)
@@ -248,7 +247,8 @@ class Connection(TwistedProtocol):
             self._persistent and not excess and not self._sending and self.state is State.ACTIVE
         )
         if reusable:
-            self.resume()
+            if self._paused:
+                self.resume()
             self.state = State.IDLE
             self._on_idle(self)
         else:
@@ -334,3 +334,8 @@ class Connection(TwistedProtocol):
             receiver = receiver or self._receiver
             if receiver is not None:
                 receiver.bug_found(Failure())
+
+
+def _tells_of_a_body(head: ResponseHead) -> bool:
+    length = head.fields.get(b"content-length") or b"0"
+    return b"transfer-encoding" in head.fields or length.strip(b"0") != b""

@@ -10,7 +10,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
-from gateway.exchange.completion import completion_chain
+from gateway.exchange.completion import complete
 from gateway.prices import PriceLink, Pricer
 from gateway.prices.own import OwnPrices
 from gateway.record import Outcome, Record, Usage
@@ -54,7 +54,8 @@ def link(pricer: SlowPricer) -> Iterator[PriceLink]:
 def chained(link: PriceLink) -> tuple[Deferred[Record], list[Record]]:
     """A completion chain with the link, and what the link behind it gets."""
     got: list[Record] = []
-    return completion_chain([("prices", link.price), ("ledger", got.append)]), got
+    chain: Deferred[Record] = Deferred()
+    return chain.addCallback(complete, [("prices", link.price), ("ledger", got.append)]), got
 
 
 async def test_the_links_behind_get_the_record_with_its_price(

@@ -361,7 +361,6 @@ class Exchange:
         self._reply.stop()
         self._let_go_of_upstream()
         try:
-            self._reply.unregister()
             take_leave(self._request, self._dialect, self._reply.relay, ending, signal)
         except Exception:
             self._tell_bug("the end could not be told")

@@ -193,13 +193,10 @@ class Reply(Struct, eq=False):
             self._pressure.resumeProducing()
 
     def stop(self) -> None:
-        """The exchange is over: no more will come."""
+        """The exchange is over: no more will come, and nobody paces it any more."""
         if self._rows is not None:
             self._rows.finish()
         if self._pressure is not None:
             self._pressure.account()
-
-    def unregister(self) -> None:
-        """The client's pace concerns nobody any more."""
-        if self._pressure is not None and self._request.present:
-            self._request.unregisterProducer()
+            if self._request.present:
+                self._request.unregisterProducer()

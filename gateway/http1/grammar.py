@@ -19,9 +19,9 @@ CONTROL: Final = re.compile(b"[" + re.escape(_CONTROLS) + b"]")
 MISPLACED: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
 
 #: A line of a field behind the end of the line before it, its value without the blanks around it,
-#: in a head without misplaced control bytes (RFC 9112, 5).
+#: in a head without misplaced control bytes (RFC 9112, 5): a CR is the end of a line.
 FIELD_LINE: Final = re.compile(
-    rb"\r\n([" + re.escape(TCHAR) + rb"]+):[ \t]*((?:[^\r\n]*[^ \t\r\n])?)"
+    rb"\r\n([" + re.escape(TCHAR) + rb"]++):[ \t]*+((?:[^\r]*[^ \t\r])?)"
 )
 
 #: Origin form of a request target: what RFC 3986 allows in a path and a query, and nothing else, so

@@ -75,8 +75,12 @@ class ResponseHead(Struct, frozen=True):
     @property
     def media_type(self) -> bytes:
         """The media type without parameters, in lower case; empty if none was told."""
-        value = self.fields.get(b"content-type") or b""
-        return value.partition(b";")[0].strip(b" \t").lower()
+        return _media_type(self.fields.get(b"content-type") or b"")
+
+
+@lru_cache(maxsize=64)
+def _media_type(value: bytes) -> bytes:
+    return value.partition(b";")[0].strip(b" \t").lower()
 
 
 def _persistent(minor: int, fields: Fields) -> bool:

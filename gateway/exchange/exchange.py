@@ -34,8 +34,8 @@ from .deadlines import Deadlines, Moments
 from .farewell import take_leave
 from .glance import Glance
 from .hooked import Hooked
+from .life import UPSTREAM_ENDED, Circumstances, Kind, Life, Signal
 from .life import Body as BodyState
-from .life import Circumstances, Kind, Life, Signal
 from .recipient import Recipient
 from .reply import Reply
 from .services import Services
@@ -266,7 +266,7 @@ class Exchange:
     @guarded
     def _end_stream(self) -> None:
         self._over = None
-        self._settle(Signal(Kind.UPSTREAM_ENDED))
+        self._settle(UPSTREAM_ENDED)
 
     def upstream_failed(self, error: UpstreamError) -> None:
         """The response will not come, or not whole."""
@@ -358,15 +358,16 @@ class Exchange:
         for timer in (self._over, self._reading_on):
             if timer is not None and timer.active():
                 timer.cancel()
-        self._reply.stop()
         self._let_go_of_upstream()
         try:
+            self._reply.stop()
             take_leave(self._request, self._dialect, self._reply.relay, ending, signal)
         except Exception:
             self._tell_bug("the end could not be told")
             self._request.abort()
         self._services.running.discard(self)
-        self._services.reading_on.discard(self)
+        if self._reading_on is not None:
+            self._services.reading_on.discard(self)
         try:
             tags = None if self._hooked is None else self._hooked.tags()
             record = self._story.record(ending, tags)

@@ -13,8 +13,8 @@ from typing import Final
 from ..config.model import Upstream
 from ..credentials import withheld, without_key
 from ..forwarded import Origin, via_value
-from ..http1 import Fields, Framing, FramingKind, RequestHead, ResponseHead, request_bytes
-from ..http1.framing import CHUNKED
+from ..http1 import Fields, Framing, RequestHead, ResponseHead, request_bytes
+from ..http1.framing import CHUNKED, UNKNOWN_LENGTH
 
 Pairs = list[tuple[bytes, bytes]]
 
@@ -142,7 +142,7 @@ def response_pairs(
     """
     if is_stream:
         return head.fields.end_to_end(NO_LENGTH), CHUNKED
-    if framing.kind in (FramingKind.CHUNKED, FramingKind.UNTIL_CLOSE) or head.status == 204:
+    if framing.kind in UNKNOWN_LENGTH or head.status == 204:
         return head.fields.end_to_end(NO_LENGTH), framing  # RFC 9110, 8.6: a 204 has none
     pairs = head.fields.end_to_end()
     length = head.fields.get(b"content-length")

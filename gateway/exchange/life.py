@@ -22,6 +22,7 @@ from enum import Enum
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..http1 import LocalError
 from ..record import ErrorCode, Outcome, Phase
@@ -70,6 +71,10 @@ class Signal(Struct, frozen=True):
     provider_code: str | None = None  #: likewise its code
 
 
+#: The one that nearly every exchange ends with.
+UPSTREAM_ENDED: Final = Signal(Kind.UPSTREAM_ENDED)
+
+
 class Ending(Struct, frozen=True):
     """How an exchange ended, and what is to be done about it."""
 
@@ -78,6 +83,10 @@ class Ending(Struct, frozen=True):
     error: ErrorCode | None
     detail: str | None
     farewell: Farewell
+
+
+#: Everything was as it should be, and the client is there to be told so.
+WELL: Final = Ending(Outcome.FINISHED, Phase.DONE, None, None, Farewell.END)
 
 
 class Circumstances(Struct, frozen=True):
@@ -165,7 +174,7 @@ def _finished(kind: Kind, now: Circumstances) -> Ending:
             now.provider_error,
             farewell,
         )
-    return Ending(Outcome.FINISHED, Phase.DONE, None, None, farewell)
+    return WELL if farewell is Farewell.END else replace(WELL, farewell=farewell)
 
 
 def _farewell(signal: Signal, now: Circumstances) -> Farewell:

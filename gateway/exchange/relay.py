@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
+from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
 from ..dialects.base import Dialect, Meter, Reading, Standing, StreamKind
@@ -167,6 +168,10 @@ class StreamRelay:
         return self.meter.reading() if self._whole is None else self._whole
 
 
+#: What a signal meets where a body is passed on that nothing can be said into.
+_COMMITTED: Final = Circumstances(body=Body.OTHER)
+
+
 class BodyRelay:
     """Passes any other body on as it comes."""
 
@@ -222,7 +227,7 @@ class BodyRelay:
     def circumstances(self) -> Circumstances:
         """What a signal meets now."""
         error = self.reading().error if self.streamed else None
-        return Circumstances(body=Body.OTHER, provider_error=error)
+        return _COMMITTED if error is None else replace(_COMMITTED, provider_error=error)
 
     @property
     def sound(self) -> bool:

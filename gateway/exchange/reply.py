@@ -24,7 +24,7 @@ from .deadlines import Deadlines, Moments
 from .decoded import decoding
 from .forward import NO_LENGTH, response_pairs
 from .hooked import Hooked
-from .life import Body, Circumstances, Kind, Signal
+from .life import UPSTREAM_ENDED, Body, Circumstances, Signal
 from .mask import KeyMask, masked
 from .pressure import Pressure
 from .recipient import Recipient
@@ -159,7 +159,7 @@ class Reply(Struct, eq=False):
         self.relay.upstream_ended()
         if isinstance(self.relay, Collector):
             return told(self.head, self.relay.kept)
-        return Signal(Kind.UPSTREAM_ENDED)
+        return UPSTREAM_ENDED
 
     # How it stands.
 

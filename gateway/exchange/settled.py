@@ -82,10 +82,11 @@ def _stop_reason(reading: Reading, relay: Relay | None, ending: Ending) -> str |
 
 
 def _request_id(head: ResponseHead | None) -> str | None:
-    if head is None:
-        return None
-    value = next(filter(None, map(head.fields.get, _REQUEST_IDS)), None)
-    return None if value is None else value[:_ID_LIMIT].decode("latin-1")
+    if head is not None:
+        for name in _REQUEST_IDS:
+            if value := head.fields.get(name):
+                return value[:_ID_LIMIT].decode("latin-1")
+    return None
 
 
 def _source(reading: Reading) -> UsageSource:

@@ -32,6 +32,7 @@ from ..http1 import (
     reason_phrase,
     response_bytes,
 )
+from ..http1.framing import UNKNOWN_LENGTH
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -223,8 +224,7 @@ class Request(TwistedRequest):
                 break
         else:
             fields.append((b"Date", channel.site.date()))
-        unknown = framing.kind in (FramingKind.CHUNKED, FramingKind.UNTIL_CLOSE)
-        if unknown and not self._bodiless:
+        if framing.kind in UNKNOWN_LENGTH and not self._bodiless:
             if self.takes_chunks:
                 fields.append((b"Transfer-Encoding", b"chunked"))
                 self._chunked_body = True

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from . import grammar
 from .errors import RemoteError, Truncated
-from .framing import Framing, FramingKind
+from .framing import UNKNOWN_LENGTH, Framing, FramingKind
 
 _CR: Final = 0x0D
 
@@ -214,8 +214,8 @@ class ChunkedDecoder:
 
 def decoder_for(framing: Framing, *, lean: bool = False) -> BodyDecoder:
     """The decoder of a body that is framed so; `lean`: see `ChunkedDecoder`."""
+    if framing.kind not in UNKNOWN_LENGTH:
+        return LengthDecoder(framing.length)
     if framing.kind is FramingKind.CHUNKED:
         return ChunkedDecoder(lean=lean)
-    if framing.kind is FramingKind.UNTIL_CLOSE:
-        return UntilCloseDecoder()
-    return LengthDecoder(framing.length)
+    return UntilCloseDecoder()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from msgspec import Struct
 
@@ -30,6 +31,9 @@ class Framing(Struct, frozen=True):
 NO_BODY = Framing(FramingKind.NONE)
 CHUNKED = Framing(FramingKind.CHUNKED)
 UNTIL_CLOSE = Framing(FramingKind.UNTIL_CLOSE)
+
+#: The kinds of bodies whose length is known at their end alone.
+UNKNOWN_LENGTH: Final = (FramingKind.CHUNKED, FramingKind.UNTIL_CLOSE)
 
 #: No body is longer; the bound keeps a length of thousands of digits from being computed.
 _MAX_LENGTH_DIGITS = 18

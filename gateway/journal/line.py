@@ -50,27 +50,24 @@ def log_record(record: Record) -> None:
     lacking = ""
     if asked is None or answered is None:
         lacking = "?" if _uses_tokens(record) else "-"
-    parts: list[str] = [
-        record.outcome,
-        str(record.status_sent or "-"),
-        f"{intent.method} {intent.path}",
-        f"model={escape(record.model_served or intent.model_requested or '-')}",
-        f"tokens={lacking if asked is None else asked}/{lacking if answered is None else answered}",
-        f"events={'?' if record.events is None else record.events}",
-        f"head={_seconds(record.head_ms)}",
-        f"first={_seconds(record.first_event_ms)}",
-        f"total={_seconds(record.duration_ms)}",
-    ]
+    line = (
+        f"{record.outcome} {record.status_sent or '-'} {intent.method} {intent.path} "
+        f"model={escape(record.model_served or intent.model_requested or '-')} "
+        f"tokens={lacking if asked is None else asked}/{lacking if answered is None else answered} "
+        f"events={'?' if record.events is None else record.events} "
+        f"head={_seconds(record.head_ms)} first={_seconds(record.first_event_ms)} "
+        f"total={_seconds(record.duration_ms)}"
+    )
     if record.phase is not None and record.outcome not in _TO_THE_END:
-        parts.append(f"phase={record.phase}")
+        line += f" phase={record.phase}"
     if record.error is not None:
-        parts.append(f"error={record.error}")
+        line += f" error={record.error}"
     if record.error_detail:
-        parts.append(f"({escape(record.error_detail)})")
-    parts.append(f"upstream={intent.upstream}")
+        line += f" ({escape(record.error_detail)})"
+    line += f" upstream={intent.upstream}"
     if intent.answer_of is not None:
-        parts.append(f"answer_of={intent.answer_of}")
-    parts.append(f"id={intent.id}")
+        line += f" answer_of={intent.answer_of}"
+    line += f" id={intent.id}"
     expected = record.outcome in _AS_EXPECTED
     # Not by `Logger.emit`, which looks for the level among all levels, for longer than all the rest
     # takes here.
@@ -82,7 +79,7 @@ def log_record(record: Record) -> None:
             "log_source": None,
             "log_format": "{line}",
             "log_time": time.time(),
-            "line": " ".join(parts),
+            "line": line,
             "record": record,
             "kind": Kind.REQUEST if expected else Kind.REQUEST_FAILED,
         }

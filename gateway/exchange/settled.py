@@ -15,6 +15,7 @@ from .relay import Relay
 _ID_LIMIT = 200
 #: Where upstreams tell it: OpenAI, Anthropic, Amazon.
 _REQUEST_IDS = (b"x-request-id", b"request-id", b"x-amzn-requestid")
+_NO_USAGE = Usage()
 
 
 class Course(Struct, frozen=True):
@@ -65,7 +66,8 @@ def settled(
         events=0 if relay is None else relay.events,
         keepalives=course.keepalives,
         usage=reading.usage,
-        usage_source=_source(reading),
+        # Counts are the provider's if it sent any that can be believed.
+        usage_source=UsageSource.NONE if reading.usage == _NO_USAGE else UsageSource.PROVIDER,
         usage_raw=reading.usage_raw,
         response_id=reading.response_id,
         replay=replay,
@@ -87,11 +89,6 @@ def _request_id(head: ResponseHead | None) -> str | None:
             if value := head.fields.get(name):
                 return value[:_ID_LIMIT].decode("latin-1")
     return None
-
-
-def _source(reading: Reading) -> UsageSource:
-    """Counts are the provider's if it sent any that can be believed."""
-    return UsageSource.NONE if reading.usage == Usage() else UsageSource.PROVIDER
 
 
 def _since(start: float, *moments: float | None) -> list[float | None]:

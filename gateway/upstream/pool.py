@@ -54,26 +54,18 @@ class Pool:
 
         Fails with `UpstreamError`, also when `connect_timeout` passes.  Cancelling gives it up.
         """
-
-        def timed_out(_: object, seconds: float) -> NoReturn:
-            raise UpstreamError(ErrorCode.CONNECT_TIMEOUT, f"no connection within {seconds:g} s")
-
-        def failed(failure: Failure) -> NoReturn:
-            raise classify(failure, established=False)
-
-        attempt = Deferred.fromCoroutine(self._connect())
-        attempt.addTimeout(self.upstream.connect_timeout, self._clock, onTimeoutCancel=timed_out)
-        return attempt.addErrback(failed)
-
-    async def _connect(self) -> Connection:
         connection = Connection(
             secure=self.upstream.url.secure,
             limits=self._limits,
             on_idle=self._keep,
             on_closed=self._forget,
         )
-        await self._endpoint.connect(Factory.forProtocol(lambda: connection))
-        return await connection.ready
+        attempt = self._endpoint.connect(_Only(connection)).addCallback(
+            lambda _: connection.ready or connection
+        )
+        if connection.state is State.CONNECTING:  # a neighbour's is there already
+            attempt.addTimeout(self.upstream.connect_timeout, self._clock, _timed_out)
+        return attempt.addErrback(_classified)
 
     def close(self) -> None:
         """Close what is idle; connections in use are closed by those who use them."""
@@ -112,3 +104,23 @@ class Pool:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
+
+
+class _Only(Factory):
+    """Has the one protocol that waits for its connection."""
+
+    noisy = False
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def buildProtocol(self, addr: object) -> Connection:
+        return self._connection
+
+
+def _timed_out(_: object, seconds: float) -> NoReturn:
+    raise UpstreamError(ErrorCode.CONNECT_TIMEOUT, f"no connection within {seconds:g} s")
+
+
+def _classified(failure: Failure) -> NoReturn:
+    raise classify(failure, established=False)

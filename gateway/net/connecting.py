@@ -115,8 +115,10 @@ class _Attempt:
             self._decided(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor has seen an error, and knows not which."""
-        self.doWrite()
+        """The reactor has seen an error, and knows not which; or it stops."""
+        if self._socket is not None:
+            problem = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            self._decided(problem or errno.ECONNABORTED)
 
     def _decided(self, problem: int) -> None:
         """Hand the connection over, or say what there is instead; `problem` is the system's."""

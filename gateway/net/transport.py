@@ -177,7 +177,10 @@ class StreamTransport:
         return True
 
     def connectionLost(self, reason: Failure) -> None:
-        """The connection is over: close the socket and tell the protocol, once."""
+        """The connection is over: close the socket and tell the protocol, once.
+
+        Nothing watches the descriptor any more: who calls has seen to that.
+        """
         sock, self._socket = self._socket, None
         if sock is None:
             return
@@ -186,9 +189,6 @@ class StreamTransport:
         producer, self.producer = self.producer, None
         if producer is not None:
             producer.stopProducing()
-        if not self._aborting:  # then they were removed at once
-            self._reactor.removeReader(self)
-            self._reactor.removeWriter(self)
         self._queue.clear()
         self._queued = 0
         self._fd = -1
@@ -201,7 +201,9 @@ class StreamTransport:
             pass  # the peer was faster
         sock.close()
         del self._recv, self._send  # they hold the socket
-        self.protocol.connectionLost(reason)
+        protocol = self.protocol
+        del self.protocol  # it knows its transport, and that was a circle
+        protocol.connectionLost(reason)
 
     # ITransport.
 

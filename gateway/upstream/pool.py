@@ -7,7 +7,6 @@ the upstream closes while we reuse it fails a request that cannot safely be repe
 
 from __future__ import annotations
 
-from collections import deque
 from typing import NoReturn
 
 from twisted.internet.defer import Deferred
@@ -32,7 +31,7 @@ class Pool:
         self._endpoint = endpoint
         self._clock = clock
         self._limits = HeadLimits()
-        self._idle: deque[tuple[float, Connection]] = deque()  # oldest first; when it expires
+        self._idle: dict[Connection, float] = {}  # oldest first; when each expires
         self._sweep: IDelayedCall | None = None
 
     @property
@@ -43,7 +42,7 @@ class Pool:
     def take(self) -> Connection | None:
         """An idle connection, ready to send on, if there is one."""
         while self._idle:
-            expires, connection = self._idle.pop()
+            connection, expires = self._idle.popitem()
             if connection.state is State.IDLE and expires > self._clock.seconds():
                 return connection
             connection.abort()
@@ -71,34 +70,39 @@ class Pool:
         """Close what is idle; connections in use are closed by those who use them."""
         self._stop_sweeping()
         while self._idle:
-            self._idle.pop()[1].abort()
+            self._idle.popitem()[0].abort()
 
     def close_oldest(self) -> None:
         """Close the connection that has waited longest, to make room for others."""
         if self._idle:
-            self._idle.popleft()[1].abort()
+            self._abort(next(iter(self._idle)))
 
     def _keep(self, connection: Connection) -> None:
         if len(self._idle) >= self.upstream.pool_size:
             connection.abort()
             return
-        expires = self._clock.seconds() + self.upstream.pool_idle_timeout
-        self._idle.append((expires, connection))
+        self._idle[connection] = self._clock.seconds() + self.upstream.pool_idle_timeout
         if self._sweep is None:
             self._sweep = self._clock.callLater(self.upstream.pool_idle_timeout, self._expire)
 
     def _forget(self, connection: Connection) -> None:
-        self._idle = deque(entry for entry in self._idle if entry[1] is not connection)
+        self._idle.pop(connection, None)
         if not self._idle:
             self._stop_sweeping()
 
     def _expire(self) -> None:
         self._sweep = None
         now = self._clock.seconds()
-        while self._idle and self._idle[0][0] <= now:
-            self._idle.popleft()[1].abort()
-        if self._idle:
-            self._sweep = self._clock.callLater(self._idle[0][0] - now, self._expire)
+        while self._idle:
+            oldest, expires = next(iter(self._idle.items()))
+            if expires > now:
+                self._sweep = self._clock.callLater(expires - now, self._expire)
+                break
+            self._abort(oldest)
+
+    def _abort(self, connection: Connection) -> None:
+        del self._idle[connection]
+        connection.abort()
 
     def _stop_sweeping(self) -> None:
         if self._sweep is not None:

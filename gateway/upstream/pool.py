@@ -7,7 +7,7 @@ the upstream closes while we reuse it fails a request that cannot safely be repe
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
@@ -59,11 +59,11 @@ class Pool:
             on_idle=self._keep,
             on_closed=self._forget,
         )
-        attempt = self._endpoint.connect(_Only(connection)).addCallback(
-            lambda _: connection.ready or connection
-        )
-        if connection.state is State.CONNECTING:  # a neighbour's is there already
-            attempt.addTimeout(self.upstream.connect_timeout, self._clock, _timed_out)
+        attempt: Deferred[Any] = self._endpoint.connect(_Only(connection))
+        if connection.state is State.IDLE:
+            return attempt  # a neighbour without TLS, who was there at once
+        attempt.addCallback(lambda _: connection.ready or connection)
+        attempt.addTimeout(self.upstream.connect_timeout, self._clock, _timed_out)
         return attempt.addErrback(_classified)
 
     def close(self) -> None:

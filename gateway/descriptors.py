@@ -121,7 +121,7 @@ class Descriptors:
 
     def fits_connection(self) -> bool:
         """Whether one more client's connection fits; asked for each that was accepted."""
-        if self._full(self.used):
+        if self._full():
             self._pause()
             self.turned_away += 1
             return False
@@ -129,7 +129,8 @@ class Descriptors:
 
     def connection_made(self) -> None:
         """A client's connection has been counted."""
-        self._look(self._make_room())
+        self._make_room()
+        self.look()
 
     def connection_lost(self) -> None:
         """A client's connection is counted no more."""
@@ -138,18 +139,15 @@ class Descriptors:
 
     def look(self) -> None:
         """Accept no more if nothing fits, and again if it does; called when a count has changed."""
-        self._look(self.used)
-
-    def _look(self, used: int) -> None:
-        if self._full(used):
+        if self._full():
             self._pause()
         elif self.paused:
             self.paused = False
             for port in self._ports:
                 port.resumeProducing()
 
-    def _full(self, used: int) -> bool:
-        if used >= self.room:
+    def _full(self) -> bool:
+        if self.used >= self.room:
             return True
         waiting = -len(self._admitted)
         for site in self._sites:

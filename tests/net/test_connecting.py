@@ -84,6 +84,7 @@ def test_a_connection_has_a_transport_that_works(host: str) -> None:
     peer.sendall(b"answer")
     reactor.turn()
     assert protocol.received == b"answer"
+    assert protocol.transport.getTcpNoDelay()
     assert protocol.transport.getPeer().port == peer.getsockname()[1]
     assert protocol.transport.getHost().port == peer.getpeername()[1]
     peer.close()

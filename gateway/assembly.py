@@ -30,7 +30,6 @@ from .hosts import hosts_for
 from .http1 import HeadLimits
 from .intents import Intents
 from .ledger.interface import Ledger
-from .net.connecting import TcpReactor
 from .prices import PriceLink, Pricer
 from .proxy import ReverseProxy
 from .redact import Redactor
@@ -70,7 +69,7 @@ def assemble(
     answered 503 while `accepting` says no.  Raises `CertificateFileError`.
     """
     pools = {
-        name: Pool(upstream, endpoint_for(upstream, TcpReactor(reactor)), reactor)
+        name: Pool(upstream, endpoint_for(upstream, reactor), reactor)
         for name, upstream in config.upstreams.items()
     }
     prices = PriceLink(Pricer.of(config), reactor)

@@ -132,6 +132,11 @@ class Descriptors:
         self._make_room()
         self.look()
 
+    def connection_lost(self) -> None:
+        """A client's connection is counted no more."""
+        if self.paused:
+            self.look()
+
     def look(self) -> None:
         """Accept no more if nothing fits, and again if it does; called when a count has changed."""
         if self._full():

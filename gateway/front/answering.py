@@ -15,7 +15,6 @@ from twisted.internet.interfaces import (
     IAddress,
     IPushProducer,
     ISSLTransport,
-    ITCPTransport,
 )
 from twisted.internet.protocol import Protocol
 from twisted.web.http_headers import Headers
@@ -42,8 +41,6 @@ class Answering(Protocol):
 
     def connectionMade(self) -> None:
         """Register as the transport's producer."""
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
         self.peer: IAddress = self.transport.getPeer()
         self.host: IAddress = self.transport.getHost()
         self._secure = ISSLTransport.providedBy(self.transport)

@@ -11,12 +11,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
 class Behind:
-    """At most `limit` bytes and one read; `take` is given all of it once its turn has come."""
+    """At most `limit` bytes and one read."""
 
-    def __init__(self, limit: int, clock: IReactorTime, take: Callable[[bytes], None]) -> None:
+    def __init__(self, limit: int, clock: IReactorTime) -> None:
         self._limit = limit
         self._clock = clock
-        self._take = take
         self.kept = bytearray()  #: where there is anything, what comes now comes after it
         self._turn: IDelayedCall | None = None
 
@@ -25,13 +24,13 @@ class Behind:
         self.kept += data
         return len(self.kept) <= self._limit
 
-    def give_out(self) -> None:
-        """Its turn has come: if there is anything, it is given out in the reactor's next turn.
+    def give_out(self, take: Callable[[bytes], None]) -> None:
+        """Its turn has come: if there is anything, `take` is given all in the reactor's next turn.
 
         Not at once, so that a thousand pipelined requests are not a thousand frames.
         """
         if self.kept and self._turn is None:
-            self._turn = self._clock.callLater(0, self._give_out)
+            self._turn = self._clock.callLater(0, self._give_out, take)
 
     def drop(self) -> None:
         """Forget it all."""
@@ -40,8 +39,8 @@ class Behind:
             self._turn.cancel()
             self._turn = None
 
-    def _give_out(self) -> None:
+    def _give_out(self, take: Callable[[bytes], None]) -> None:
         self._turn = None
         data = bytes(self.kept)
         self.kept.clear()
-        self._take(data)
+        take(data)

@@ -58,7 +58,7 @@ class Channel(Answering):
         self.site = site
         self.factory = site
         self._limits = site.limits
-        self._patience = Patience(site.limits, site.clock, self._waited_too_long, self.taken)
+        self._patience = Patience(site.terms, site.clock, self)
         self._state = State.HEAD
         self._head = HeadBuffer(self._limits.head, parse_request_line, tolerate_blank_line=True)
         self._heads = RequestHeads(self._limits.head)
@@ -66,7 +66,7 @@ class Channel(Answering):
         self._known: object = None  # what the door found out about the last head
         self._request: Request | None = None
         self._intake: Intake | None = None  # its body, also when that is whole
-        self._behind = Behind(site.limits.pipelined, site.clock, self.dataReceived)
+        self._behind = Behind(site.limits.pipelined, site.clock)
         self._winding_down = False
         self._one_more = True  # a further request is waited for
         self._flooding = False  # more came there than is kept
@@ -209,7 +209,7 @@ class Channel(Answering):
         if self._write_paused:
             self.transport.pauseProducing()  # no further request before this response is taken
             return
-        self._behind.give_out()
+        self._behind.give_out(self.dataReceived)
 
     def pause_body(self) -> None:
         """Read no more of the body that is being passed on, for now."""
@@ -284,7 +284,7 @@ class Channel(Answering):
         """Go on with what the client sent meanwhile."""
         if self._state is State.HEAD:
             self.transport.resumeProducing()
-            self._behind.give_out()
+            self._behind.give_out(self.dataReceived)
 
     # Refusals and deadlines.
 
@@ -327,7 +327,8 @@ class Channel(Answering):
         if was_body:
             self.transport.resumeProducing()  # it may have been paused
 
-    def _waited_too_long(self, what: Wait) -> None:
+    def waited_too_long(self, what: Wait) -> None:
+        """End what was not done in time."""
         if what in (Wait.LINGER, Wait.REQUEST, Wait.LAST_REQUEST):
             self.loseConnection()
         elif what is Wait.FLUSH:

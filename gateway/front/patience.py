@@ -11,9 +11,8 @@ timer stays as it is where what is waited for now is due later: it sets itself a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -40,22 +39,11 @@ class Wait(StrEnum):
     FLUSH = "the client to take the last bytes"
 
 
-class Patience:
-    """Calls `over` with what was waited for, if it does not come in time."""
+class Terms:
+    """How long any connection of a site is waited for; in seconds."""
 
-    def __init__(
-        self,
-        limits: FrontLimits,
-        clock: IReactorTime,
-        over: Callable[[Wait], None],
-        taken: Callable[[], int | None],
-    ) -> None:
-        """`taken` counts the bytes that the client has taken; None where nobody can tell."""
-        self.waiting = Wait.NOTHING
-        self.body_bytes = 0  #: raw bytes of the body so far, counted by the channel
-        self._unread = False  # we do not read the body now
-        self._was_unread = False  # we did not, at some time since the look
-        self._seconds = {
+    def __init__(self, limits: FrontLimits) -> None:
+        self.seconds: Final = {
             Wait.REQUEST: limits.idle_timeout,
             Wait.LAST_REQUEST: ON_ITS_WAY,
             Wait.HEAD: limits.head_timeout,
@@ -63,10 +51,32 @@ class Patience:
             Wait.LINGER: limits.linger,
             Wait.FLUSH: limits.write_timeout,
         }
-        self._least = int(limits.body_grace * limits.body_rate)
+        #: Bytes of a body that have to come between two looks.
+        self.least: Final = int(limits.body_grace * limits.body_rate)
+
+
+class Waiting(Protocol):
+    """A connection, as `gateway.front.channel.Channel` is one."""
+
+    def waited_too_long(self, what: Wait) -> None:
+        """It did not come in time."""
+
+    def taken(self) -> int | None:
+        """A counter of the bytes that the client has taken; None where nobody can tell."""
+
+
+class Patience:
+    """Tells `connection` what it waited for, if that does not come in time."""
+
+    def __init__(self, terms: Terms, clock: IReactorTime, connection: Waiting) -> None:
+        self.waiting = Wait.NOTHING
+        self.body_bytes = 0  #: raw bytes of the body so far, counted by the channel
+        self._unread = False  # we do not read the body now
+        self._was_unread = False  # we did not, at some time since the look
+        self._terms = terms
         self._clock = clock
-        self._over = over
-        self._progress = Progress(taken)
+        self._connection: Waiting | None = connection  # None once that is gone
+        self._progress: Progress | None = None  # for as long as last bytes are waited for
         self._due = 0.0  # when that is over, by the clock
         self._timer: IDelayedCall | None = None  # for then, or before
         self._seen = 0
@@ -74,13 +84,14 @@ class Patience:
     def wait_for(self, what: Wait) -> None:
         """Begin to wait for `what`, instead of anything else."""
         self.waiting = what
-        if what is Wait.NOTHING:
+        if what is Wait.NOTHING or self._connection is None:
             return
         self._seen = self.body_bytes = 0
         self._unread = self._was_unread = False
         if what is Wait.FLUSH:
+            self._progress = Progress(self._connection.taken)
             self._progress.begin()
-        seconds = self._seconds[what]
+        seconds = self._terms.seconds[what]
         self._due = self._clock.seconds() + seconds
         if self._timer is None:
             self._timer = self._clock.callLater(seconds, self._fired)
@@ -90,8 +101,9 @@ class Patience:
             self._timer = self._clock.callLater(seconds, self._fired)
 
     def stop(self) -> None:
-        """The connection is gone: wait for nothing any more."""
+        """The connection is gone: wait for nothing any more, and let go of it."""
         self.waiting = Wait.NOTHING
+        self._connection = self._progress = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -110,16 +122,19 @@ class Patience:
         if left > 0:
             self._timer = self._clock.callLater(left, self._fired)
             return
-        if (what is Wait.BODY and self._body_came()) or (
-            what is Wait.FLUSH and self._progress.made()
-        ):
-            self._due = self._clock.seconds() + self._seconds[what]
-            self._timer = self._clock.callLater(self._seconds[what], self._fired)
+        if self._goes_on(what):
+            left = self._terms.seconds[what]
+            self._due = self._clock.seconds() + left
+            self._timer = self._clock.callLater(left, self._fired)
             return
         self.waiting = Wait.NOTHING
-        self._over(what)
+        if self._connection is not None:
+            self._connection.waited_too_long(what)
 
-    def _body_came(self) -> bool:
-        came, self._seen = self.body_bytes - self._seen, self.body_bytes
-        unread, self._was_unread = self._was_unread, self._unread
-        return unread or came >= self._least
+    def _goes_on(self, what: Wait) -> bool:
+        """Whether enough came, or was taken, since the last look."""
+        if what is Wait.BODY:
+            came, self._seen = self.body_bytes - self._seen, self.body_bytes
+            unread, self._was_unread = self._was_unread, self._unread
+            return unread or came >= self._terms.least
+        return what is Wait.FLUSH and self._progress is not None and self._progress.made()

@@ -17,6 +17,7 @@ from ..http1 import HeadLimits
 from .budget import BodyBudget
 from .channel import Channel
 from .date import HttpDate
+from .patience import Terms
 from .verdict import Door
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class GatewaySite(Site):
         self.door = door
         self.budget = budget
         self.limits = limits or FrontLimits()
+        self.terms = Terms(self.limits)
         self.date = HttpDate(wall)
         self.hosts = hosts
         self.open_channels: set[Channel] = set()
@@ -89,7 +91,8 @@ class GatewaySite(Site):
         """Its connection has ended."""
         self.open_channels.discard(channel)
         self.kept_alive.pop(channel, None)
-        self.channel_advanced()
+        if self._descriptors is not None:
+            self._descriptors.connection_lost()
 
     def channel_advanced(self) -> None:
         """A connection has begun or ended a request: another one may fit now, or none any more."""

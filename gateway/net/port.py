@@ -12,7 +12,6 @@ import errno
 import socket
 from typing import Any, Final
 
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
     IAddress,
@@ -26,6 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from .addresses import address_of
 from .transport import StreamTransport
 
 #: Seconds that nothing is accepted after the system had no descriptor or memory left for it.
@@ -48,9 +48,11 @@ class StreamPort:
         self._factory = factory
         self._reactor = reactor
         name = sock.getsockname()
+        self._family = sock.family
+        self._is_tcp = sock.family != socket.AF_UNIX
         self._host = address_of(sock.family, name)
         #: Every connection's own address is the listener's then, and need not be asked for.
-        self._is_one_address = sock.family == socket.AF_UNIX or name[0] not in ("0.0.0.0", "::")
+        self._is_one_address = not self._is_tcp or name[0] not in ("0.0.0.0", "::")
         self._paused = False
         self._resting: IDelayedCall | None = None
 
@@ -138,19 +140,12 @@ class StreamPort:
 
     def _accepted(self, sock: socket.socket, peer: Any) -> None:
         sock.setblocking(False)
-        address = address_of(sock.family, peer)
+        if self._is_tcp:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        address = address_of(self._family, peer)
         protocol = self._factory.buildProtocol(address)
         if protocol is None:
             sock.close()
             return
-        host = self._host if self._is_one_address else address_of(sock.family, sock.getsockname())
+        host = self._host if self._is_one_address else None
         StreamTransport(sock, protocol, self._reactor, host, address).start()
-
-
-def address_of(family: int, name: Any) -> IAddress:
-    """What the socket module calls an address, as Twisted has it."""
-    if family == socket.AF_INET:
-        return IPv4Address("TCP", name[0], name[1])
-    if family == socket.AF_INET6:
-        return IPv6Address("TCP", *name)
-    return UNIXAddress(name or None)

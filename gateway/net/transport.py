@@ -32,6 +32,8 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from .addresses import address_of
+
 #: Bytes queued from which on the producer is paused.
 BUFFER: Final = 64 * 1024
 
@@ -45,6 +47,9 @@ BULK: Final = 120 * 1024
 _PIECES: Final = 256
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+#: One for all: nobody raises it, so nothing is ever added to it.
+_ABORTED: Final = Failure(ConnectionAborted())
 
 
 @implementer(ITCPTransport, IConsumer, IPushProducer, IReadWriteDescriptor, ISystemHandle)
@@ -79,10 +84,13 @@ class StreamTransport:
         sock: socket.socket,
         protocol: IProtocol,
         reactor: Any,
-        host: IAddress,
+        host: IAddress | None,
         peer: IAddress,
     ) -> None:
-        """`sock` is connected and does not block; `reactor` watches descriptors and tells time."""
+        """`sock` is connected and does not block; `reactor` watches descriptors and tells time.
+
+        `host` is this side's address; None where the socket has to be asked, should it matter.
+        """
         self._socket: socket.socket | None = sock
         self._fd = sock.fileno()
         self._recv = sock.recv
@@ -187,7 +195,10 @@ class StreamTransport:
         return True
 
     def connectionLost(self, reason: Failure) -> None:
-        """The connection is over: close the socket and tell the protocol, once."""
+        """The connection is over: close the socket and tell the protocol, once.
+
+        Nothing watches the descriptor any more: who calls has seen to that.
+        """
         sock, self._socket = self._socket, None
         if sock is None:
             return
@@ -196,13 +207,11 @@ class StreamTransport:
         producer, self.producer = self.producer, None
         if producer is not None:
             producer.stopProducing()
-        self._reactor.removeReader(self)
-        self._reactor.removeWriter(self)
         self._queue.clear()
         self._queued = 0
         self._fd = -1
         try:
-            if reason.check(ConnectionAborted):
+            if self._aborting:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             else:
                 sock.shutdown(socket.SHUT_RDWR)
@@ -210,7 +219,9 @@ class StreamTransport:
             pass  # the peer was faster
         sock.close()
         del self._recv, self._send  # they hold the socket
-        self.protocol.connectionLost(reason)
+        protocol = self.protocol
+        del self.protocol  # it knows its transport, and that was a circle
+        protocol.connectionLost(reason)
 
     # ITransport.
 
@@ -278,7 +289,7 @@ class StreamTransport:
         self._reading = False
         self._reactor.removeReader(self)
         self._reactor.removeWriter(self)
-        self._reactor.callLater(0, self.connectionLost, Failure(ConnectionAborted()))
+        self._reactor.callLater(0, self.connectionLost, _ABORTED)
 
     def getPeer(self) -> Any:  # an IAddress; a Unix socket's is none of TCP's
         """The other side's address."""
@@ -286,6 +297,8 @@ class StreamTransport:
 
     def getHost(self) -> Any:
         """This side's address."""
+        if self._host is None and self._socket is not None:
+            self._host = address_of(self._socket.family, self._socket.getsockname())
         return self._host
 
     # IConsumer.

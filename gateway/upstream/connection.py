@@ -18,7 +18,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -66,10 +66,11 @@ class Connection(TwistedProtocol):
         on_idle: Callable[[Connection], None],
         on_closed: Callable[[Connection], None],
     ) -> None:
-        #: Fires when the connection can be sent on; cancelling it drops the connection.
-        self.ready: Deferred[Connection] = Deferred(lambda _: self.abort())
+        #: Over TLS: fires when the connection can be sent on; cancelling it drops the connection.
+        self.ready: Deferred[Connection] | None = None
+        if secure:
+            self.ready = Deferred(lambda _: self.abort())
         self.state = State.CONNECTING
-        self._secure = secure
         self._limits = limits
         self._on_idle = on_idle
         self._on_closed = on_closed
@@ -91,18 +92,14 @@ class Connection(TwistedProtocol):
     def connectionMade(self) -> None:
         """TCP is there; over TLS the handshake is still to come."""
         transport = self.transport
-        if ITCPTransport.providedBy(transport):
-            transport.setTcpNoDelay(True)
         if isinstance(transport, StreamTransport):
             transport.hand_over(self)
-        if not self._secure:
-            self._become_ready()
+        if self.ready is None:
+            self.state = State.IDLE
 
     def handshakeCompleted(self) -> None:
         """TLS is there and the certificate was found to be the host's."""
-        self._become_ready()
-
-    def _become_ready(self) -> None:
+        assert self.ready is not None
         self.state = State.IDLE
         self.ready.callback(self)
 
@@ -262,7 +259,7 @@ class Connection(TwistedProtocol):
         was_idle = self.state is State.IDLE
         self.state = State.CLOSED
         if not established:
-            if not self.ready.called:  # else it was cancelled
+            if self.ready is not None and not self.ready.called:  # else it was cancelled
                 self.ready.errback(Failure(classify(reason, established=False)))
             return
         if was_idle:

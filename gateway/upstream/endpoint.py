@@ -7,16 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from OpenSSL import crypto
-from twisted.internet.endpoints import (
-    HostnameEndpoint,
-    TCP4ClientEndpoint,
-    TCP6ClientEndpoint,
-    wrapClientTLS,
-)
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 
 from ..config.model import Upstream
+from ..net.connecting import AddressEndpoint, TcpReactor
 
 #: Seconds; longer than any `connect_timeout`, which is what ends an attempt.
 _ENDPOINT_TIMEOUT = 3600
@@ -35,12 +31,12 @@ def endpoint_for(upstream: Upstream, reactor: Any) -> IStreamClientEndpoint:
     host, port = upstream.url.host, upstream.url.port
     endpoint: IStreamClientEndpoint
     try:
-        version = ipaddress.ip_address(host).version
+        ipaddress.ip_address(host)
     except ValueError:
-        endpoint = HostnameEndpoint(reactor, host, port, timeout=_ENDPOINT_TIMEOUT)
+        tcp = TcpReactor(reactor)
+        endpoint = HostnameEndpoint(tcp, host, port, timeout=_ENDPOINT_TIMEOUT)
     else:
-        kind = TCP4ClientEndpoint if version == 4 else TCP6ClientEndpoint
-        endpoint = kind(reactor, host, port, timeout=_ENDPOINT_TIMEOUT)
+        endpoint = AddressEndpoint(host, port, reactor)
     if not upstream.url.secure:
         return endpoint
     roots = None

@@ -7,8 +7,7 @@ the upstream closes while we reuse it fails a request that cannot safely be repe
 
 from __future__ import annotations
 
-from collections import deque
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
@@ -32,8 +31,8 @@ class Pool:
         self._endpoint = endpoint
         self._clock = clock
         self._limits = HeadLimits()
-        #: Connections that wait for use, the oldest first, each behind the time when it expires.
-        self.waiting: deque[tuple[float, Connection]] = deque()
+        #: Connections that wait for use, oldest first, and when each expires.
+        self.waiting: dict[Connection, float] = {}
         self._sweep: IDelayedCall | None = None
 
     @property
@@ -44,7 +43,7 @@ class Pool:
     def take(self) -> Connection | None:
         """An idle connection, ready to send on, if there is one."""
         while self.waiting:
-            expires, connection = self.waiting.pop()
+            connection, expires = self.waiting.popitem()
             if connection.state is State.IDLE and expires > self._clock.seconds():
                 return connection
             connection.abort()
@@ -55,61 +54,78 @@ class Pool:
 
         Fails with `UpstreamError`, also when `connect_timeout` passes.  Cancelling gives it up.
         """
-
-        def timed_out(_: object, seconds: float) -> NoReturn:
-            raise UpstreamError(ErrorCode.CONNECT_TIMEOUT, f"no connection within {seconds:g} s")
-
-        def failed(failure: Failure) -> NoReturn:
-            raise classify(failure, established=False)
-
-        attempt = Deferred.fromCoroutine(self._connect())
-        attempt.addTimeout(self.upstream.connect_timeout, self._clock, onTimeoutCancel=timed_out)
-        return attempt.addErrback(failed)
-
-    async def _connect(self) -> Connection:
         connection = Connection(
             secure=self.upstream.url.secure,
             limits=self._limits,
             on_idle=self._keep,
             on_closed=self._forget,
         )
-        await self._endpoint.connect(Factory.forProtocol(lambda: connection))
-        return await connection.ready
+        attempt: Deferred[Any] = self._endpoint.connect(_Only(connection))
+        if connection.state is State.IDLE:
+            return attempt  # a neighbour without TLS, who was there at once
+        attempt.addCallback(lambda _: connection.ready or connection)
+        attempt.addTimeout(self.upstream.connect_timeout, self._clock, _timed_out)
+        return attempt.addErrback(_classified)
 
     def close(self) -> None:
         """Close what is idle; connections in use are closed by those who use them."""
         self._stop_sweeping()
         while self.waiting:
-            self.waiting.pop()[1].abort()
+            self.waiting.popitem()[0].abort()
 
     def close_oldest(self) -> None:
         """Close the connection that has waited longest, to make room for others."""
         if self.waiting:
-            self.waiting.popleft()[1].abort()
+            self._abort(next(iter(self.waiting)))
 
     def _keep(self, connection: Connection) -> None:
         if len(self.waiting) >= self.upstream.pool_size:
             connection.abort()
             return
-        expires = self._clock.seconds() + self.upstream.pool_idle_timeout
-        self.waiting.append((expires, connection))
+        self.waiting[connection] = self._clock.seconds() + self.upstream.pool_idle_timeout
         if self._sweep is None:
             self._sweep = self._clock.callLater(self.upstream.pool_idle_timeout, self._expire)
 
     def _forget(self, connection: Connection) -> None:
-        self.waiting = deque(entry for entry in self.waiting if entry[1] is not connection)
+        self.waiting.pop(connection, None)
         if not self.waiting:
             self._stop_sweeping()
 
     def _expire(self) -> None:
         self._sweep = None
         now = self._clock.seconds()
-        while self.waiting and self.waiting[0][0] <= now:
-            self.waiting.popleft()[1].abort()
-        if self.waiting:
-            self._sweep = self._clock.callLater(self.waiting[0][0] - now, self._expire)
+        while self.waiting:
+            oldest, expires = next(iter(self.waiting.items()))
+            if expires > now:
+                self._sweep = self._clock.callLater(expires - now, self._expire)
+                break
+            self._abort(oldest)
+
+    def _abort(self, connection: Connection) -> None:
+        del self.waiting[connection]
+        connection.abort()
 
     def _stop_sweeping(self) -> None:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
+
+
+class _Only(Factory):
+    """Has the one protocol that waits for its connection."""
+
+    noisy = False
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def buildProtocol(self, addr: object) -> Connection:
+        return self._connection
+
+
+def _timed_out(_: object, seconds: float) -> NoReturn:
+    raise UpstreamError(ErrorCode.CONNECT_TIMEOUT, f"no connection within {seconds:g} s")
+
+
+def _classified(failure: Failure) -> NoReturn:
+    raise classify(failure, established=False)

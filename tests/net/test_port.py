@@ -78,6 +78,7 @@ def test_a_connection_has_its_transport_and_both_addresses(door: Door) -> None:
     assert transport is not None
     assert transport.getPeer() == IPv4Address("TCP", *client.getsockname())
     assert transport.getHost() == IPv4Address("TCP", *client.getpeername())
+    assert transport.getTcpNoDelay()  # type: ignore[attr-defined]
     client.sendall(b"hello")
     door.reactor.turn()
     assert protocol.received == b"hello"

@@ -11,7 +11,7 @@ import os
 import socket
 from typing import Any, Final
 
-from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.address import IPv6Address
 from twisted.internet.error import (
     NotConnectingError,
     TimeoutError,
@@ -27,7 +27,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from .port import address_of
+from .address import destination
 from .transport import StreamTransport
 
 _UNDER_WAY: Final = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
@@ -43,7 +43,12 @@ class TcpReactor:
         return getattr(self._reactor, name)
 
     def connectTCP(
-        self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: object = None
+        self,
+        host: str,
+        port: int,
+        factory: Any,
+        timeout: float | None = 30,
+        bindAddress: object = None,
     ) -> IConnector:
         """Connect to an address, as `twisted.internet.interfaces.IReactorTCP` says."""
         assert bindAddress is None, "an attempt chooses no address of its own"
@@ -56,13 +61,16 @@ class TcpReactor:
 class Attempt:
     """One attempt to connect to an IP address.  What comes of it, the factory is told."""
 
-    def __init__(self, host: str, port: int, factory: Any, timeout: float, reactor: Any) -> None:
-        """`timeout` is in seconds."""
-        self._peer = (IPv6Address if ":" in host else IPv4Address)("TCP", host, port)
+    def __init__(
+        self, host: str, port: int, factory: Any, timeout: float | None, reactor: Any
+    ) -> None:
+        """`timeout` is in seconds; None: whoever asked gives the attempt up."""
+        self._peer = destination(host, port)
         self._factory = factory
         self._timeout = timeout
         self._reactor = reactor
         self._socket: socket.socket | None = None
+        self._under_way = False
         self._patience: IDelayedCall | None = None
         self._transport: StreamTransport | None = None
 
@@ -70,7 +78,9 @@ class Attempt:
         """Begin."""
         self._factory.doStart()
         self._factory.startedConnecting(self)
-        self._patience = self._reactor.callLater(self._timeout, self._fail, TimeoutError())
+        self._under_way = True
+        if self._timeout is not None:
+            self._patience = self._reactor.callLater(self._timeout, self._fail, TimeoutError())
         family = socket.AF_INET6 if isinstance(self._peer, IPv6Address) else socket.AF_INET
         try:
             self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -87,7 +97,7 @@ class Attempt:
 
     def stopConnecting(self) -> None:
         """Give it up."""
-        if self._patience is None:
+        if not self._under_way:
             raise NotConnectingError("the attempt is over")
         self._fail(UserError())
 
@@ -95,7 +105,7 @@ class Attempt:
         """Give the attempt up, or close what came of it."""
         if self._transport is not None:
             self._transport.loseConnection()
-        elif self._patience is not None:
+        elif self._under_way:
             self.stopConnecting()
 
     def getDestination(self) -> IAddress:
@@ -115,7 +125,7 @@ class Attempt:
     def doWrite(self) -> None:
         """The attempt has come to something."""
         sock = self._socket
-        if sock is None or self._patience is None:
+        if sock is None or not self._under_way:
             return
         problem = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if problem:
@@ -128,8 +138,7 @@ class Attempt:
         if protocol is None:
             sock.close()
             return
-        host = address_of(sock.family, sock.getsockname())
-        self._transport = StreamTransport(sock, protocol, self._reactor, host, self._peer)
+        self._transport = StreamTransport(sock, protocol, self._reactor, None, self._peer)
         self._transport.start()
 
     doRead = doWrite
@@ -139,7 +148,7 @@ class Attempt:
         self.doWrite()
 
     def _fail(self, error: Exception) -> None:
-        if self._patience is None:
+        if not self._under_way:
             return
         self._stop_waiting()
         sock, self._socket = self._socket, None
@@ -149,6 +158,7 @@ class Attempt:
         self._factory.doStop()
 
     def _stop_waiting(self) -> None:
+        self._under_way = False
         patience, self._patience = self._patience, None
         if patience is not None and patience.active():
             patience.cancel()

@@ -12,7 +12,6 @@ import errno
 import socket
 from typing import Any, Final
 
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
     IAddress,
@@ -26,6 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from .address import address_of
 from .transport import StreamTransport
 
 #: Seconds that nothing is accepted after the system had no descriptor or memory left for it.
@@ -145,12 +145,3 @@ class StreamPort:
             return
         host = self._host if self._is_one_address else address_of(sock.family, sock.getsockname())
         StreamTransport(sock, protocol, self._reactor, host, address).start()
-
-
-def address_of(family: int, name: Any) -> IAddress:
-    """What the socket module calls an address, as Twisted has it."""
-    if family == socket.AF_INET:
-        return IPv4Address("TCP", name[0], name[1])
-    if family == socket.AF_INET6:
-        return IPv6Address("TCP", *name)
-    return UNIXAddress(name or None)

@@ -13,8 +13,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-from collections import deque
-from itertools import islice
 from typing import Any, Final
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -30,6 +28,8 @@ from twisted.internet.interfaces import (
 )
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from .address import address_of
 
 #: Bytes queued from which on the producer is paused.
 BUFFER: Final = 64 * 1024
@@ -73,10 +73,13 @@ class StreamTransport:
         sock: socket.socket,
         protocol: IProtocol,
         reactor: Any,
-        host: IAddress,
+        host: IAddress | None,
         peer: IAddress,
     ) -> None:
-        """`sock` is connected and does not block; `reactor` watches descriptors and tells time."""
+        """`sock` is connected and does not block; `reactor` watches descriptors and tells time.
+
+        Without `host` it is asked for when somebody wants to know.
+        """
         self._socket: socket.socket | None = sock
         self._fd = sock.fileno()
         self._recv = sock.recv
@@ -84,7 +87,7 @@ class StreamTransport:
         self._reactor = reactor
         self._host = host
         self._peer = peer
-        self._queue: deque[bytes | memoryview] = deque()
+        self._queue: list[bytes | memoryview] = []  # empty, a tenth of a deque
         self._queued = 0
         self._reading = False
         self._broken = False  # a send failed: the reactor is about to tell
@@ -153,19 +156,19 @@ class StreamTransport:
         queue = self._queue
         assert self._socket is not None
         try:
-            sent = self._socket.sendmsg(list(islice(queue, _PIECES)))
+            sent = self._socket.sendmsg(queue[:_PIECES])
         except (BlockingIOError, InterruptedError):
             return True
         except OSError:
             return False
         self._queued -= sent
-        while sent:
-            piece = queue[0]
-            if sent < len(piece):
-                queue[0] = memoryview(piece)[sent:]
-                break
-            sent -= len(piece)
-            queue.popleft()
+        gone = 0
+        while sent and sent >= len(queue[gone]):
+            sent -= len(queue[gone])
+            gone += 1
+        del queue[:gone]
+        if sent:
+            queue[0] = memoryview(queue[0])[sent:]
         return True
 
     def connectionLost(self, reason: Failure) -> None:
@@ -268,6 +271,9 @@ class StreamTransport:
 
     def getHost(self) -> Any:
         """This side's address."""
+        if self._host is None:
+            assert self._socket is not None
+            self._host = address_of(self._socket.family, self._socket.getsockname())
         return self._host
 
     # IConsumer.

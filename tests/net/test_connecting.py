@@ -28,12 +28,12 @@ class Quiet(Factory):
         return Told()
 
 
-def attempt(reactor: Watching, host: str, port: int, timeout: int = 30) -> list[Any]:
+def attempt(reactor: Watching, host: str, port: int, timeout: float = 30) -> list[Any]:
     """What came of it, once it has."""
     return outcome_of(connecting(reactor, host, port, timeout), reactor)
 
 
-def connecting(reactor: Watching, host: str, port: int, timeout: int = 30) -> Deferred[Any]:
+def connecting(reactor: Watching, host: str, port: int, timeout: Any = 30) -> Deferred[Any]:
     kind = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
     connected: Deferred[Any] = kind(TcpReactor(reactor), host, port, timeout).connect(Quiet())
     return connected
@@ -100,6 +100,18 @@ def test_an_attempt_that_takes_too_long_is_given_up() -> None:
     assert reactor.readers == reactor.writers == []
     for sock in (deaf, *waiting):
         sock.close()
+
+
+def test_an_attempt_without_a_timeout_of_its_own_sets_no_timer() -> None:
+    """F2: one that is cancelled stays with the reactor until it would have been due."""
+    reactor = Watching()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connected = connecting(reactor, *listener.getsockname(), timeout=None)
+        assert reactor.getDelayedCalls() == []
+        [protocol] = outcome_of(connected, reactor)
+    assert protocol.transport.connected
+    protocol.transport.abortConnection()
+    reactor.turn()
 
 
 def test_an_attempt_that_is_cancelled_leaves_nothing_behind() -> None:

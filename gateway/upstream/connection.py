@@ -56,6 +56,12 @@ class State(Enum):
 class Connection(TwistedProtocol):
     """See the module's text.  `on_idle` and `on_closed` tell the pool."""
 
+    __slots__ = (
+        "_blocked", "_body", "_head_buffer", "_interim", "_limits", "_method", "_more",
+        "_on_closed", "_on_idle", "_paused", "_persistent", "_receiver", "_secure", "_sending",
+        "_take_body", "_unsent", "ready", "state",
+    )  # fmt: skip
+
     transport: Any
 
     def __init__(
@@ -66,8 +72,9 @@ class Connection(TwistedProtocol):
         on_idle: Callable[[Connection], None],
         on_closed: Callable[[Connection], None],
     ) -> None:
-        #: Fires when the connection can be sent on; cancelling it drops the connection.
-        self.ready: Deferred[Connection] = Deferred(lambda _: self.abort())
+        #: Fires when the connection can be sent on, or with why it cannot; then it is None.
+        #: Cancelling it drops the connection.
+        self.ready: Deferred[Connection] | None = Deferred(lambda _: self.abort())
         self.state = State.CONNECTING
         self._secure = secure
         self._limits = limits
@@ -75,7 +82,7 @@ class Connection(TwistedProtocol):
         self._on_closed = on_closed
         self._receiver: Receiver | None = None
         self._method = b""
-        self._unsent: deque[bytes] = deque()
+        self._unsent: deque[bytes] | None = None  # while `_sending`
         self._sending = False  # the request is not written out yet
         self._more = False  # more of its body will come
         self._blocked = False  # the socket takes no more of it for now
@@ -104,7 +111,9 @@ class Connection(TwistedProtocol):
 
     def _become_ready(self) -> None:
         self.state = State.IDLE
-        self.ready.callback(self)
+        ready, self.ready = self.ready, None
+        assert ready is not None
+        ready.callback(self)
 
     def send(
         self,
@@ -125,21 +134,22 @@ class Connection(TwistedProtocol):
         self._receiver = receiver
         self._method = method
         self._interim = 0
-        self._unsent.extend(body)
+        unsent = deque(body)
         self._sending = True
         self._more = more
-        if len(self._unsent) <= 1 and not more:
+        if len(unsent) <= 1 and not more:
             # Nearly every request: one write, and no producer's bookkeeping.
-            self.transport.write(head + self._unsent.popleft() if self._unsent else head)
+            self.transport.write(head + unsent.popleft() if unsent else head)
             self._request_written()
             return
+        self._unsent = unsent
         self.transport.write(head)
         self.transport.registerProducer(self, True)
         self.resumeProducing()
 
     def send_more(self, data: bytes) -> None:
         """Write the next piece of a body that is still coming."""
-        if self._sending:
+        if self._unsent is not None:
             self._unsent.append(data)
             self._write_body()
 
@@ -158,9 +168,10 @@ class Connection(TwistedProtocol):
             self._tell(self._receiver.upload_resumed)
 
     def _write_body(self) -> None:
-        while self._unsent and not self._blocked:
-            self.transport.write(self._unsent.popleft())
-        if self._sending and not (self._unsent or self._blocked or self._more):
+        unsent = self._unsent
+        while unsent and not self._blocked:
+            self.transport.write(unsent.popleft())
+        if self._sending and not (unsent or self._blocked or self._more):
             self.transport.unregisterProducer()
             self._request_written()
 
@@ -175,6 +186,7 @@ class Connection(TwistedProtocol):
 
     def _request_written(self) -> None:
         self._sending = False
+        self._unsent = None
         if self._receiver is not None:
             self._tell(self._receiver.request_written)
 
@@ -258,8 +270,9 @@ class Connection(TwistedProtocol):
         was_idle = self.state is State.IDLE
         self.state = State.CLOSED
         if not established:
-            if not self.ready.called:  # else it was cancelled
-                self.ready.errback(Failure(classify(reason, established=False)))
+            ready, self.ready = self.ready, None
+            if ready is not None and not ready.called:  # else it was cancelled
+                ready.errback(Failure(classify(reason, established=False)))
             return
         if was_idle:
             self._on_closed(self)
@@ -301,7 +314,7 @@ class Connection(TwistedProtocol):
         was_idle = self.state is State.IDLE
         self._receiver = None
         self._body = self._take_body = None
-        self._unsent.clear()
+        self._unsent = None
         if self.state is State.CONNECTING:
             self.transport.abortConnection()  # `connectionLost` fails `ready`
         elif self.state is not State.CLOSED:

@@ -22,6 +22,19 @@ from .connection import Connection, State
 from .errors import UpstreamError, classify
 
 
+class _Made(Factory):
+    """Has made the one connection, which does not keep it, as it would one of Twisted's."""
+
+    noisy = False
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def buildProtocol(self, addr: object) -> Connection:
+        """The connection."""
+        return self._connection
+
+
 class Pool:
     """See the module's text."""
 
@@ -32,6 +45,7 @@ class Pool:
         self._endpoint = endpoint
         self._clock = clock
         self._limits = HeadLimits()
+        self._on_idle, self._on_closed = self._keep, self._forget  # the same for all connections
         self._idle: deque[tuple[float, Connection]] = deque()  # oldest first; when it expires
         self._sweep: IDelayedCall | None = None
 
@@ -69,11 +83,13 @@ class Pool:
         connection = Connection(
             secure=self.upstream.url.secure,
             limits=self._limits,
-            on_idle=self._keep,
-            on_closed=self._forget,
+            on_idle=self._on_idle,
+            on_closed=self._on_closed,
         )
-        await self._endpoint.connect(Factory.forProtocol(lambda: connection))
-        return await connection.ready
+        ready = connection.ready
+        assert ready is not None
+        await self._endpoint.connect(_Made(connection))
+        return await ready
 
     def close(self) -> None:
         """Close what is idle; connections in use are closed by those who use them."""

@@ -58,13 +58,13 @@ class Channel(Answering):
         self.site = site
         self.factory = site
         self._limits = site.limits
-        self._patience = Patience(site.limits, site.clock, self._waited_too_long, self.taken)
+        self._patience = Patience(site.limits, site.waits, site.clock, self)
         self._state = State.HEAD
         self._head = HeadBuffer(self._limits.head, parse_request_line, tolerate_blank_line=True)
         self._head_begun = False
         self._request: Request | None = None
         self._intake: Intake | None = None  # its body, also when that is whole
-        self._behind = Behind(site.limits.pipelined, site.clock, self.dataReceived)
+        self._behind: Behind | None = None  # what was sent behind the request, if anything was
         self._winding_down = False
         self._one_more = True  # a further request is waited for
         self._flooding = False  # more came there than is kept
@@ -82,7 +82,7 @@ class Channel(Answering):
         if self._state in (State.LINGER, State.CLOSING):
             return
         if self._state is State.BUSY or self._behind:
-            if not self._behind.keep(data) and self._state is State.BUSY:
+            if not self._keep(data) and self._state is State.BUSY:
                 self._flooded()
             return
         try:
@@ -95,7 +95,13 @@ class Channel(Answering):
             self._broken(error)
             return
         if data and self._state in (State.HEAD, State.BUSY):
-            self._behind.keep(data)
+            self._keep(data)
+
+    def _keep(self, data: bytes) -> bool:
+        """See `Behind.keep`."""
+        if self._behind is None:
+            self._behind = Behind(self._limits.pipelined, self.site.clock, self.dataReceived)
+        return self._behind.keep(data)
 
     def _may_parse(self) -> bool:
         """Whether a body is read, or a head and the client has taken the answers before it."""
@@ -108,7 +114,7 @@ class Channel(Answering):
         self._patience.stop()
         self._state = State.CLOSING
         self._producer = None
-        self._behind.drop()
+        self._drop_behind()
         request = self._let_go_of_request()
         self.site.channel_closed(self)
         if request is not None and not request.finished:
@@ -208,7 +214,7 @@ class Channel(Answering):
         if self._write_paused:
             self.transport.pauseProducing()  # no further request before this response is taken
             return
-        self._behind.give_out()
+        self._give_out_behind()
 
     def pause_body(self) -> None:
         """Read no more of the body that is being passed on, for now."""
@@ -226,6 +232,8 @@ class Channel(Answering):
         """The running request's body is no longer held."""
         if self._intake is not None:
             self._intake.release()
+            if self._state is not State.BODY:
+                self._intake = None  # the body is whole: its taking in is done
 
     def hand_over_body(self) -> Callable[[], None] | None:
         """See `Request.hand_over_body`."""
@@ -283,7 +291,15 @@ class Channel(Answering):
         """Go on with what the client sent meanwhile."""
         if self._state is State.HEAD:
             self.transport.resumeProducing()
+            self._give_out_behind()
+
+    def _give_out_behind(self) -> None:
+        if self._behind is not None:
             self._behind.give_out()
+
+    def _drop_behind(self) -> None:
+        if self._behind is not None:
+            self._behind.drop()
 
     # Refusals and deadlines.
 
@@ -313,7 +329,7 @@ class Channel(Answering):
     def _flooded(self) -> None:
         """More came behind the running request than is kept: end that, and throw away the rest."""
         assert self._request is not None
-        self._behind.drop()
+        self._drop_behind()
         self.persistent = False
         self._flooding = True
         kept = self._limits.pipelined
@@ -326,7 +342,8 @@ class Channel(Answering):
         if was_body:
             self.transport.resumeProducing()  # it may have been paused
 
-    def _waited_too_long(self, what: Wait) -> None:
+    def waited_too_long(self, what: Wait) -> None:
+        """See `gateway.front.patience.Waiting`."""
         if what in (Wait.LINGER, Wait.REQUEST, Wait.LAST_REQUEST):
             self.loseConnection()
         elif what is Wait.FLUSH:

@@ -11,9 +11,9 @@ timer stays as it is where what is waited for now is due later: it sets itself a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -40,33 +40,49 @@ class Wait(StrEnum):
     FLUSH = "the client to take the last bytes"
 
 
+def seconds_of(limits: FrontLimits) -> Mapping[Wait, float]:
+    """How long each thing may take."""
+    return {
+        Wait.REQUEST: limits.idle_timeout,
+        Wait.LAST_REQUEST: ON_ITS_WAY,
+        Wait.HEAD: limits.head_timeout,
+        Wait.BODY: limits.body_grace,
+        Wait.LINGER: limits.linger,
+        Wait.FLUSH: limits.write_timeout,
+    }
+
+
+class Waiting(Protocol):
+    """Who waits: a channel."""
+
+    def taken(self) -> int | None:
+        """A counter of the bytes that the client has taken; None where nobody can tell."""
+
+    def waited_too_long(self, what: Wait) -> None:
+        """It did not come in time."""
+
+
 class Patience:
-    """Calls `over` with what was waited for, if it does not come in time."""
+    """Tells `who` what was waited for, if it does not come in time."""
+
+    __slots__ = (
+        "_clock", "_due", "_least", "_progress", "_seconds", "_seen", "_timer", "_unread",
+        "_was_unread", "_who", "body_bytes", "waiting",
+    )  # fmt: skip
 
     def __init__(
-        self,
-        limits: FrontLimits,
-        clock: IReactorTime,
-        over: Callable[[Wait], None],
-        taken: Callable[[], int | None],
+        self, limits: FrontLimits, seconds: Mapping[Wait, float], clock: IReactorTime, who: Waiting
     ) -> None:
-        """`taken` counts the bytes that the client has taken; None where nobody can tell."""
+        """`seconds` is `seconds_of` the limits, for all connections the same."""
         self.waiting = Wait.NOTHING
         self.body_bytes = 0  #: raw bytes of the body so far, counted by the channel
         self._unread = False  # we do not read the body now
         self._was_unread = False  # we did not, at some time since the look
-        self._seconds = {
-            Wait.REQUEST: limits.idle_timeout,
-            Wait.LAST_REQUEST: ON_ITS_WAY,
-            Wait.HEAD: limits.head_timeout,
-            Wait.BODY: limits.body_grace,
-            Wait.LINGER: limits.linger,
-            Wait.FLUSH: limits.write_timeout,
-        }
+        self._seconds = seconds
         self._least = int(limits.body_grace * limits.body_rate)
         self._clock = clock
-        self._over = over
-        self._progress = Progress(taken)
+        self._who = who
+        self._progress: Progress | None = None  # while the client is waited for
         self._due = 0.0  # when that is over, by the clock
         self._timer: IDelayedCall | None = None  # for then, or before
         self._seen = 0
@@ -79,6 +95,7 @@ class Patience:
         self._seen = self.body_bytes = 0
         self._unread = self._was_unread = False
         if what is Wait.FLUSH:
+            self._progress = Progress(self._who.taken)
             self._progress.begin()
         seconds = self._seconds[what]
         self._due = self._clock.seconds() + seconds
@@ -111,13 +128,13 @@ class Patience:
             self._timer = self._clock.callLater(left, self._fired)
             return
         if (what is Wait.BODY and self._body_came()) or (
-            what is Wait.FLUSH and self._progress.made()
+            self._progress is not None and what is Wait.FLUSH and self._progress.made()
         ):
             self._due = self._clock.seconds() + self._seconds[what]
             self._timer = self._clock.callLater(self._seconds[what], self._fired)
             return
         self.waiting = Wait.NOTHING
-        self._over(what)
+        self._who.waited_too_long(what)
 
     def _body_came(self) -> bool:
         came, self._seen = self.body_bytes - self._seen, self.body_bytes

@@ -1,9 +1,10 @@
 """A request as a Resource sees it, and the only way in which a response reaches a client.
 
-It is a ``twisted.web`` Request, so that any Resource can render it; Twisted's header tables are
-made only when one asks for them.  The gateway's own Resource uses the part below: the head as it
-was parsed, the body as the chunks in which it came (never a file, never a form), and four verbs for
-the answer: `start`, `send`, `end` and `abort`, or `respond` for a short one.
+It is a ``twisted.web`` Request, so that any Resource can render it; Twisted's tables and lists are
+made only when one asks for them, because a request lives as long as its stream.  The gateway's own
+Resource uses the part below: the head as it was parsed, the body as the chunks in which it came
+(never a file, never a form), and four verbs for the answer: `start`, `send`, `end` and `abort`, or
+`respond` for a short one.
 
 Invariants: a head is written once; nothing is written after the end or after the client has gone;
 a body that could not be ended as announced is broken visibly (`abort`), never closed cleanly.
@@ -13,7 +14,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from twisted.python.failure import Failure
 from twisted.web import http
@@ -42,23 +44,50 @@ SMALL = 1024
 RUN = 64
 
 
+def _as_table(request: Request) -> Headers:
+    """The fields of a request as Twisted's table."""
+    table = Headers()
+    for name, value in request.head.fields:
+        table.addRawHeader(name, value)
+    return table
+
+
 class Request(TwistedRequest):
     """One request on a `Channel`.  See the module's text."""
 
     defaultContentType = None
     channel: Channel | None = None  # type: ignore[assignment] # it stands in for HTTPChannel
     __hash__ = object.__hash__  # Twisted's says the same, in Python
+    __slots__ = (
+        "_bodiless", "_chunked_body", "_small", "body", "body_size", "client", "clientproto",
+        "context", "head", "host", "method", "on_broken", "on_gone", "path", "status_sent",
+        "transport", "upload", "uri",
+    )  # fmt: skip
+
+    # What Twisted's initialiser makes for every request, made when somebody asks for it.
+    requestHeaders: Any = cached_property(_as_table)
+    responseHeaders: Any = cached_property(lambda _: Headers())
+    received_cookies: Any = cached_property(lambda _: {})
+    cookies: Any = cached_property(lambda _: [])
+    notifications: Any = cached_property(lambda _: [])
+    prepath: Any = cached_property(lambda _: [])
+    postpath: Any = cached_property(lambda _: [])
+    _adapterCache: Any = cached_property(lambda _: {})  # noqa: N815
+    # And these are the same for all.
+    queued = False
+    _parsePOSTFormSubmission = False  # noqa: N815
 
     def __init__(self, channel: Channel, head: RequestHead) -> None:
-        self._tables: dict[str, Headers] = {}
-        super().__init__(  # type: ignore[no-untyped-call]
-            channel, parsePOSTFormSubmission=False
-        )
+        # Twisted's own is not called: see above.
+        self.channel = channel
+        self.client = channel.getPeer()
+        self.host = channel.getHost()
+        self.transport = channel.transport
         self.head = head
         self.method = head.method
         self.uri = head.target
         self.path = head.path
-        self.clientproto = b"HTTP/1.%d" % head.minor
+        self.clientproto = b"HTTP/1.1" if head.minor else b"HTTP/1.0"
         self.body: list[bytes] = []
         self.body_size = 0
         self._small = 0  # how many small pieces `body` ends with
@@ -74,34 +103,6 @@ class Request(TwistedRequest):
         self.on_broken: Callable[[int, str], None] | None = None
         self._chunked_body = False
         self._bodiless = head.method == b"HEAD"
-
-    # Twisted's tables, made on demand.
-
-    @property
-    def requestHeaders(self) -> Headers:
-        """The request's fields as Twisted's table."""
-        return self._table("request")
-
-    @requestHeaders.setter
-    def requestHeaders(self, headers: Headers) -> None:
-        """Twisted's initialiser assigns an empty table: it is made later."""
-
-    @property
-    def responseHeaders(self) -> Headers:
-        """The response's fields, for Resources that use Twisted's way of writing."""
-        return self._table("response")
-
-    @responseHeaders.setter
-    def responseHeaders(self, headers: Headers) -> None:
-        """See `requestHeaders`."""
-
-    def _table(self, which: str) -> Headers:
-        if which not in self._tables:
-            table = self._tables[which] = Headers()
-            if which == "request":
-                for name, value in self.head.fields:
-                    table.addRawHeader(name, value)
-        return self._tables[which]
 
     # What the channel calls.
 
@@ -129,7 +130,6 @@ class Request(TwistedRequest):
         self.site = self.channel.site
         resource: IResource = self.site.resource
         if resource.isLeaf:
-            self.prepath, self.postpath = [], []
             try:
                 self.render(resource)  # type: ignore[no-untyped-call]
             except Exception:

@@ -17,6 +17,7 @@ from ..http1 import HeadLimits
 from .budget import BodyBudget
 from .channel import Channel
 from .date import HttpDate
+from .patience import seconds_of
 from .verdict import Door
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class GatewaySite(Site):
         self.door = door
         self.budget = budget
         self.limits = limits or FrontLimits()
+        self.waits = seconds_of(self.limits)
         self.date = HttpDate(wall)
         self.hosts = hosts
         self.open_channels: set[Channel] = set()

@@ -66,8 +66,14 @@ def due(route: Route, moments: Moments) -> tuple[float, ErrorCode] | None:
     return min(found, default=None)
 
 
+def _took_nothing() -> bool:
+    return False
+
+
 class Deadlines:
     """Watches `due` on a clock.  `expired` is called once, with the code of what passed."""
+
+    __slots__ = ("_clock", "_expired", "_moments", "_route", "_stopped", "_timer", "client_took")
 
     def __init__(
         self,
@@ -81,7 +87,7 @@ class Deadlines:
         self._clock = clock
         self._expired = expired
         #: Asked while the client holds its upstream up: has it taken anything since it was asked?
-        self.client_took: Callable[[], bool] = lambda: False
+        self.client_took: Callable[[], bool] = _took_nothing
         self._timer: IDelayedCall | None = None
         self._stopped = False
 

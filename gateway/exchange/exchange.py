@@ -24,7 +24,7 @@ from ..http1 import Framing, ResponseHead
 from ..inspection import Inspection
 from ..journal.kinds import Kind as LogKind
 from ..match import Match
-from ..record import ErrorCode, Intent, Phase, Record
+from ..record import ErrorCode, Intent, Phase
 from ..upstream.connection import Connection
 from ..upstream.errors import UpstreamError
 from ..upstream.pool import Pool
@@ -67,7 +67,13 @@ def guarded(
 
 
 class Exchange:
-    """See the module's text.  Use: make one, then `start` it; `done` fires with the record."""
+    """See the module's text.  Use: make one, then `start` it."""
+
+    __slots__ = (
+        "_attempt", "_clock", "_connection", "_deadlines", "_dialect", "_hooked", "_life", "_match",
+        "_moments", "_over", "_pool", "_reading_on", "_reply", "_request", "_route", "_seen",
+        "_services", "_story", "_uploading", "_voice", "_written", "intent",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -79,7 +85,6 @@ class Exchange:
         intent: Intent,
     ) -> None:
         self.intent = intent
-        self.done: Deferred[Record] = completion_chain(services.links)
         self._services = services
         self._match = match
         self._route = match.route
@@ -356,7 +361,7 @@ class Exchange:
         except Exception:
             self._tell_bug("its record is not complete")
             record = self._story.least(ending)
-        self.done.callback(record)
+        completion_chain(self._services.links).callback(record)
 
     def _catch_up(self) -> None:
         """Enter the phase that the first event meant: not per event, but when it matters."""

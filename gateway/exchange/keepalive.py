@@ -1,8 +1,7 @@
 """Speaks into a silent stream, so that nobody on the way takes the silence for death.
 
-A `LoopingCall` beats while the silence lasts.  Between silences nothing runs but one timer for the
-moment at which the next beat would be due; whatever the client hears moves that moment by what the
-relay notes in `Moments` anyway, and the timer finds out when it fires.
+There is one timer, for the moment at which the next beat would be due.  Whatever the client hears
+moves that moment by what the relay notes in `Moments` anyway; the timer finds out when it fires.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.task import LoopingCall
 
 from .deadlines import Moments
 
@@ -20,6 +18,8 @@ class Keepalive:
 
     `beat` decides whether anything can be written now, and writes it.
     """
+
+    __slots__ = ("_beat", "_clock", "_interval", "_moments", "_not_before", "_timer")
 
     def __init__(
         self,
@@ -34,37 +34,31 @@ class Keepalive:
         self._clock = clock
         self._beat: Callable[[], None] | None = beat
         self._not_before = clock.seconds() + after
-        self._loop = LoopingCall(self._tick)
-        self._loop.clock = clock
-        self._wait: IDelayedCall | None = clock.callLater(after, self._begin)
+        self._timer: IDelayedCall | None = clock.callLater(after, self._tick)
 
     @property
     def running(self) -> bool:
         """Whether a beat can still come."""
-        return self._wait is not None or self._loop.running
+        return self._beat is not None
 
     def stop(self) -> None:
         """No beat after this.  May be called at any time, more than once, even from a beat."""
         self._beat = None
-        if self._wait is not None:
-            self._wait.cancel()
-            self._wait = None
-        if self._loop.running:
-            self._loop.stop()
-
-    def _begin(self) -> None:
-        """Silence was due by now: beat as long as it lasts."""
-        self._wait = None
-        self._loop.start(self._interval, now=True)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _tick(self) -> None:
+        self._timer = None
+        if self._beat is None:
+            return
         now = self._clock.seconds()
         due = self._not_before
         if self._moments.head is not None:
             # What the client has heard counts, not what came and is held back.
             due = max(due, self._moments.heard + self._interval)
-        if due > now:
-            self._loop.stop()
-            self._wait = self._clock.callLater(due - now, self._begin)
-        elif self._beat is not None:
+        if due <= now:
             self._beat()
+            due = now + self._interval
+        if self._beat is not None:  # it may have been the last one
+            self._timer = self._clock.callLater(due - now, self._tick)

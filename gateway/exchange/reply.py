@@ -29,11 +29,18 @@ from .recipient import Recipient
 from .relay import BodyRelay, Collector, Relay, StreamRelay
 from .results import ResultRows, ResultsRelay
 from .services import Services
+from .settled import request_id_of
 from .voice import Voice
 
 
 class Reply:
     """See the module's text."""
+
+    __slots__ = (
+        "_clock", "_deadlines", "_dialect", "_hooked", "_intent", "_match", "_moments", "_over",
+        "_own_key", "_pressure", "_request", "_rows", "_services", "_tell", "_voice", "relay",
+        "request_id", "status",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -54,7 +61,8 @@ class Reply:
         `over` is called when nothing that counts can follow in a stream; `tell` with what an answer
         comes to that cannot be passed on.
         """
-        self.head: ResponseHead | None = None
+        self.status: int | None = None  #: of the upstream's answer
+        self.request_id: str | None = None  #: the upstream's own
         self.relay: Relay | None = None
         self._services = services
         self._match = match
@@ -97,7 +105,7 @@ class Reply:
         `peek` and `asks_usage` are what is known of the request.
         """
         now = self._clock.seconds()
-        self.head = head
+        self.status, self.request_id = head.status, request_id_of(head)
         self._moments.head = self._moments.last_byte = now
         kind = kind_of_stream(head, self._request.head.method, self._dialect, peek)
         mask = key_mask(head, self._own_key)
@@ -106,6 +114,7 @@ class Reply:
             self.relay = self._body_relay(head, peek, mask, begun=begun)
         else:
             self.relay = self._stream_relay(kind, mask, begun=begun, strip_usage=asks_usage)
+            self._request.let_go_of_fields()
         if isinstance(self.relay, BodyRelay):
             self._voice.stop()
         if not begun or self._hooked is not None:
@@ -137,7 +146,7 @@ class Reply:
         plain = self._dialect.body_meter()
         meter = decoding(plain, head, self._dialect, peek) if is_coded(head) else plain
         if begun:
-            return Collector(request, meter, lambda kept: self._tell(told(head, kept)))
+            return Collector(request, head, meter, lambda kept: self._tell(told(head, kept)))
         if meter is not None and isinstance(plain, ResultsMeter):
             rows = self._rows = self._result_rows(head, peek)
             if rows is not None:
@@ -167,11 +176,10 @@ class Reply:
 
     def ended(self) -> Signal:
         """The body is whole as HTTP goes: what that comes to."""
-        assert self.head is not None
         assert self.relay is not None
         self.relay.upstream_ended()
         if isinstance(self.relay, Collector):
-            return told(self.head, self.relay.kept)
+            return told(self.relay.head, self.relay.kept)
         return Signal(Kind.UPSTREAM_ENDED)
 
     # How it stands.

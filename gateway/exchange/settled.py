@@ -22,7 +22,8 @@ class Course(Struct, frozen=True):
 
     moments: Moments
     relay: Relay | None
-    head: ResponseHead | None
+    status: int | None  #: of the upstream's answer
+    request_id: str | None  #: the upstream's own
     status_sent: int | None
     attempts: int
     connected: float | None
@@ -38,7 +39,7 @@ def settled(
 
     `replay` is `Peek.replay` of the request.
     """
-    moments, relay, head = course.moments, course.relay, course.head
+    moments, relay = course.moments, course.relay
     reading = Reading() if relay is None else relay.reading()
     started = moments.started
     return Record(
@@ -48,11 +49,11 @@ def settled(
         phase=ending.phase,
         error=ending.error,
         error_detail=ending.detail or reading.usage_problem,
-        status_upstream=None if head is None else head.status,
+        status_upstream=course.status,
         status_sent=course.status_sent,
         model_served=reading.model,
         stop_reason=_stop_reason(reading, relay, ending),
-        upstream_request_id=_request_id(head),
+        upstream_request_id=course.request_id,
         attempts=course.attempts,
         connect_ms=_since(started, course.connected),
         head_ms=_since(started, moments.head),
@@ -79,9 +80,8 @@ def _stop_reason(reading: Reading, relay: Relay | None, ending: Ending) -> str |
     return reading.stop_reason
 
 
-def _request_id(head: ResponseHead | None) -> str | None:
-    if head is None:
-        return None
+def request_id_of(head: ResponseHead) -> str | None:
+    """The upstream's own id of the request, if it tells one."""
     value = next(filter(None, map(head.fields.get, _REQUEST_IDS)), None)
     return None if value is None else value[:_ID_LIMIT].decode("latin-1")
 

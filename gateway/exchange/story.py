@@ -28,6 +28,11 @@ LONGEST_TEXT: Final = 1000
 class Story:
     """See the module's text."""
 
+    __slots__ = (
+        "_credentials", "_intent", "_moments", "_reply", "_request", "_services", "_voice",
+        "attempts", "peek",
+    )  # fmt: skip
+
     def __init__(
         self,
         services: Services,
@@ -108,7 +113,8 @@ class Story:
         return Course(
             moments=self._moments,
             relay=reply.relay,
-            head=reply.head,
+            status=reply.status,
+            request_id=reply.request_id,
             status_sent=self._request.status_sent,
             attempts=self.attempts,
             connected=self._moments.connected,

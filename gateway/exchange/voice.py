@@ -23,6 +23,11 @@ from .relay import Relay, StreamRelay
 class Voice:
     """See the module's text."""
 
+    __slots__ = (
+        "_beat", "_clock", "_dialect", "_keepalive", "_moments", "_request", "_route", "beats",
+        "began_stream",
+    )  # fmt: skip
+
     def __init__(
         self,
         route: Route,

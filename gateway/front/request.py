@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
 from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.http_headers import Headers
@@ -25,6 +26,7 @@ from twisted.web.server import Request as TwistedRequest
 
 from ..http1 import (
     LAST_CHUNK,
+    NO_FIELDS,
     Framing,
     FramingKind,
     RequestHead,
@@ -179,6 +181,10 @@ class Request(TwistedRequest):
         """
         assert self.channel is not None
         return self.channel.hand_over_body()
+
+    def let_go_of_fields(self) -> None:
+        """The fields have been passed on; a stream lives longer than anybody wants them."""
+        self.head = replace(self.head, fields=NO_FIELDS)
 
     def taken(self) -> int | None:
         """A counter of the bytes that the client has taken; None where nobody can tell."""

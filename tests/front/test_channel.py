@@ -545,7 +545,7 @@ def test_a_body_that_is_kept_whole_at_the_limit_is_looked_into() -> None:
 
 
 def test_a_request_has_all_that_twisteds_initialiser_makes() -> None:
-    """O8: made on demand, for an idle stream needs none of it."""
+    """Made on demand, for a quiet stream needs none of it."""
     channel = World().client().channel
     head = parse_request(b"GET /a?b HTTP/1.1\r\nHost: a", FrontLimits().head)
     ours = Request(channel, head)

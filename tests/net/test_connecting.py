@@ -103,7 +103,7 @@ def test_an_attempt_that_takes_too_long_is_given_up() -> None:
 
 
 def test_an_attempt_without_a_timeout_of_its_own_sets_no_timer() -> None:
-    """O8: one that is cancelled stays with the reactor until it would have been due."""
+    """One that is cancelled stays with the reactor until it would have been due."""
     reactor = Watching()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         connected = connecting(reactor, "127.0.0.1", listener.getsockname()[1], timeout=None)

@@ -54,6 +54,9 @@ class Audience:
         """Whether anybody listens."""
         return bool(self._recording.readers) and self._recording.end is None
 
+    def let_go_of_fields(self) -> None:
+        """The leader's request is not ours to change."""
+
     @property
     def takes_chunks(self) -> bool:
         """Only clients that speak HTTP/1.1 have answers in common."""

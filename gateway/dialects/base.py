@@ -110,6 +110,8 @@ FRESH: Final = Standing()
 class Meter(ABC):
     """Reads a response on the side.  O(1) memory; never raises on anything an upstream sends."""
 
+    __slots__ = ()
+
     #: True once the dialect's terminal event (or whole body) was in what was fed.  A provider's own
     #: error event counts as terminal in a stream: it is the last word, to which nothing need be
     #: added.  `Reading.error` tells the two apart.

@@ -82,14 +82,28 @@ class _Chunk(msgspec.Struct, gc=False):
 _decode: Final = msgspec.json.Decoder(_Chunk).decode
 
 
+#: Of nearly every stream; one set of each is enough for all of them.
+_NO_INDEXES: Final[frozenset[int]] = frozenset()
+_FIRST_INDEX: Final = frozenset({0})
+
+
+def _with(indexes: frozenset[int], index: int) -> frozenset[int]:
+    return _FIRST_INDEX if not indexes and index == 0 else indexes | {index}
+
+
 class _Tally:
     """What chunks have told so far."""
+
+    __slots__ = (
+        "_closed", "_crowded", "_stop_index", "_stop_reason", "_timings", "_usage", "error",
+        "model", "open",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.model: str | None = None
         self.error: str | None = None
-        self.open: set[int] = set()  # choice indexes without a finish_reason yet
-        self._closed: set[int] = set()
+        self.open = _NO_INDEXES  # choice indexes without a finish_reason yet
+        self._closed = _NO_INDEXES
         self._crowded = False  # whether there were more indexes than are kept apart
         self._stop_reason: str | None = None
         self._stop_index: int | None = None
@@ -119,10 +133,10 @@ class _Tally:
             if len(self.open) + len(self._closed) == _MOST_CHOICES:
                 self._crowded = True
                 return
-            self.open.add(index)
+            self.open = _with(self.open, index)
         if finish_reason:
-            self.open.discard(index)
-            self._closed.add(index)
+            self.open -= {index}
+            self._closed = _with(self._closed, index)
             if self._stop_reason is None or index in (0, self._stop_index):
                 self._stop_reason, self._stop_index = finish_reason[:NAME_LIMIT], index
 
@@ -144,6 +158,8 @@ class ChatStreamMeter(Meter):
     `complete` also becomes true with an in-band ``error``: the provider has said its last word, and
     nothing need be added to what it said.  `reading` then tells the error.
     """
+
+    __slots__ = ("_done", "_long", "_tally", "_underway", "complete")
 
     def __init__(self) -> None:
         self.complete = False

@@ -1,4 +1,4 @@
-"""What follows the end of an exchange: its record goes from link to link.
+"""What follows the end of an exchange: one Deferred carries its record from link to link.
 
 A link is a named function of the record; it may return a Deferred, which the next link waits for,
 and a record, which takes the place of the one that it got: this is how a cost comes to be known.
@@ -9,7 +9,7 @@ reaches the stream, and one kind of accounting never reaches another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -23,9 +23,16 @@ Link = tuple[str, Callable[[Record], object]]
 _log = Logger(namespace="gateway.completion")
 
 
-def complete(record: Record, links: Iterable[Link]) -> Record | Deferred[Record]:
-    """Give the record to `links` in their order; returns what comes of it, or will."""
-    links = iter(links)
+def complete(record: Record, links: Iterable[Link]) -> Deferred[Record]:
+    """Give the record to `links` in their order; the Deferred has what comes of it, or will."""
+    chain: Deferred[Record] = Deferred()
+    chain.addCallback(_pass_on, iter(links))
+    chain.callback(record)
+    return chain
+
+
+def _pass_on(record: Record, links: Iterator[Link]) -> Record | Deferred[Record]:
+    """Give the record to the links that are left, up to the first that has to be waited for."""
     for name, function in links:
         try:
             result = function(record)
@@ -37,7 +44,7 @@ def complete(record: Record, links: Iterable[Link]) -> Record | Deferred[Record]
             record = result
             continue
         if isinstance(result, Deferred):
-            return result.addBoth(_behind, record, name).addCallback(complete, links)
+            return result.addBoth(_behind, record, name).addCallback(_pass_on, links)
         record = _behind(result, record, name)
     return record
 

@@ -69,6 +69,12 @@ def guarded(
 class Exchange:
     """See the module's text.  Use: make one, then `start` it."""
 
+    __slots__ = (
+        "_attempt", "_clock", "_connection", "_deadlines", "_dialect", "_hooked", "_life", "_match",
+        "_moments", "_over", "_pool", "_reading_on", "_reply", "_request", "_route", "_seen",
+        "_services", "_story", "_uploading", "_voice", "_written", "intent",
+    )  # fmt: skip
+
     def __init__(
         self,
         services: Services,

@@ -21,6 +21,8 @@ class Keepalive:
     `beat` decides whether anything can be written now, and writes it.
     """
 
+    __slots__ = ("_beat", "_clock", "_interval", "_loop", "_moments", "_not_before", "_wait")
+
     def __init__(
         self,
         after: float,
@@ -34,14 +36,13 @@ class Keepalive:
         self._clock = clock
         self._beat: Callable[[], None] | None = beat
         self._not_before = clock.seconds() + after
-        self._loop = LoopingCall(self._tick)
-        self._loop.clock = clock
+        self._loop: LoopingCall | None = None  # while the silence lasts
         self._wait: IDelayedCall | None = clock.callLater(after, self._begin)
 
     @property
     def running(self) -> bool:
         """Whether a beat can still come."""
-        return self._wait is not None or self._loop.running
+        return self._wait is not None or self._loop is not None
 
     def stop(self) -> None:
         """No beat after this.  May be called at any time, more than once, even from a beat."""
@@ -49,13 +50,19 @@ class Keepalive:
         if self._wait is not None:
             self._wait.cancel()
             self._wait = None
-        if self._loop.running:
-            self._loop.stop()
+        self._stop_beating()
 
     def _begin(self) -> None:
         """Silence was due by now: beat as long as it lasts."""
         self._wait = None
+        self._loop = LoopingCall(self._tick)
+        self._loop.clock = self._clock
         self._loop.start(self._interval, now=True)
+
+    def _stop_beating(self) -> None:
+        loop, self._loop = self._loop, None
+        if loop is not None and loop.running:
+            loop.stop()
 
     def _tick(self) -> None:
         now = self._clock.seconds()
@@ -64,7 +71,7 @@ class Keepalive:
             # What the client has heard counts, not what came and is held back.
             due = max(due, self._moments.heard + self._interval)
         if due > now:
-            self._loop.stop()
+            self._stop_beating()
             self._wait = self._clock.callLater(due - now, self._begin)
         elif self._beat is not None:
             self._beat()

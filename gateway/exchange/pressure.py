@@ -20,6 +20,8 @@ from .recipient import Recipient
 class Pressure:
     """Turns the client's pace into the upstream's: the producer of the client's channel."""
 
+    __slots__ = ("_clock", "_connection", "_deadlines", "_moments", "_request", "paused_seconds")
+
     def __init__(
         self,
         request: Recipient,
@@ -28,8 +30,7 @@ class Pressure:
         deadlines: Deadlines,
         clock: IReactorTime,
     ) -> None:
-        self._progress = Progress(request.taken)
-        deadlines.client_took = self._progress.made
+        self._request = request
         self._connection = connection
         self._moments = moments
         self._deadlines = deadlines
@@ -39,7 +40,9 @@ class Pressure:
     def pauseProducing(self) -> None:
         """The client's buffer is full: stop reading from the upstream."""
         if self._moments.paused is None:
-            self._progress.begin()
+            progress = Progress(self._request.taken)
+            progress.begin()
+            self._deadlines.client_took = progress.made
             self._moments.paused = self._moments.taken = self._clock.seconds()
             self._connection.pause()
             self._deadlines.look()

@@ -40,6 +40,9 @@ class Recipient(Protocol):
     def release_body(self) -> None:
         """The request's body is no longer held."""
 
+    def let_go_of_fields(self) -> None:
+        """Nobody will look at the request's fields any more."""
+
     def taken(self) -> int | None:
         """A counter of the bytes that have been taken; None where nobody can tell."""
 

@@ -21,6 +21,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..dialects.base import Dialect, Meter, Reading, Standing, StreamKind
 from ..dialects.long_events import show
+from ..http1 import ResponseHead
 from ..jsonstream import ArrayScanner, LineScanner
 from ..sse import BOM, EventScanner
 from ..usage_injection import without_usage_chunk
@@ -54,6 +55,11 @@ class StreamRelay:
     """Passes a stream on, whole events (or lines, or elements of an array) at a time."""
 
     streamed = True
+
+    __slots__ = (
+        "_clock", "_first", "_kind", "_moments", "_over", "_request", "_spoken", "_tail", "_whole",
+        "mask", "meter", "scanner", "size", "strip_usage",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -175,6 +181,10 @@ _COMMITTED: Final = Circumstances(body=Body.OTHER)
 class BodyRelay:
     """Passes any other body on as it comes."""
 
+    __slots__ = (
+        "_clock", "_mask", "_meter", "_moments", "_request", "_whole", "size", "streamed",
+    )  # fmt: skip
+
     events = 0
 
     def __init__(
@@ -255,8 +265,13 @@ class Collector:
     streamed = False  # what has begun is ours
 
     def __init__(
-        self, request: Recipient, meter: Meter | None, full: Callable[[bytes], None]
+        self,
+        request: Recipient,
+        head: ResponseHead,
+        meter: Meter | None,
+        full: Callable[[bytes], None],
     ) -> None:
+        self.head = head
         self.size = 0
         self.kept = b""
         self._request = request

@@ -31,6 +31,7 @@ from .recipient import Recipient
 from .relay import BodyRelay, Collector, Relay, StreamRelay
 from .results import ResultRows, ResultsRelay
 from .services import Services
+from .settled import request_id_of
 from .voice import Voice
 
 
@@ -50,7 +51,8 @@ class Reply(Struct, eq=False):
     _own_key: Secret | None  #: the gateway's, which no client is told
     _over: Callable[[], None]  #: called when nothing that counts can follow in a stream
     _tell: Callable[[Signal], None]  #: called with what an answer comes to that cannot be passed on
-    head: ResponseHead | None = None
+    status: int | None = None  #: of the upstream's answer
+    request_id: str | None = None  #: the upstream's own
     relay: Relay | None = None
     _rows: ResultRows | None = None  #: for the results of a batch
     _pressure: Pressure | None = None
@@ -79,7 +81,7 @@ class Reply(Struct, eq=False):
         `peek` and `asks_usage` are what is known of the request.
         """
         now = self._clock.seconds()
-        self.head = head
+        self.status, self.request_id = head.status, request_id_of(head)
         self._moments.head = self._moments.last_byte = now
         coded, begun = is_coded(head), self._voice.began_stream
         kind, mask = None, None
@@ -90,6 +92,7 @@ class Reply(Struct, eq=False):
             self.relay = self._body_relay(head, peek, mask, begun=begun, coded=coded)
         else:
             self.relay = self._stream_relay(kind, mask, begun=begun, strip_usage=asks_usage)
+            self._request.let_go_of_fields()
         if isinstance(self.relay, BodyRelay):
             self._voice.stop()
         if not begun or self._hooked is not None:
@@ -120,7 +123,7 @@ class Reply(Struct, eq=False):
         plain = self._dialect.body_meter()
         meter = decoding(plain, head, self._dialect, peek) if coded else plain
         if begun:
-            return Collector(request, meter, lambda kept: self._tell(told(head, kept)))
+            return Collector(request, head, meter, lambda kept: self._tell(told(head, kept)))
         if (
             self._dialect.results is not None  # asked first: an abstract class is slow to tell
             and meter is not None
@@ -154,11 +157,10 @@ class Reply(Struct, eq=False):
 
     def ended(self) -> Signal:
         """The body is whole as HTTP goes: what that comes to."""
-        assert self.head is not None
         assert self.relay is not None
         self.relay.upstream_ended()
         if isinstance(self.relay, Collector):
-            return told(self.head, self.relay.kept)
+            return told(self.relay.head, self.relay.kept)
         return UPSTREAM_ENDED
 
     # How it stands.

@@ -22,7 +22,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
@@ -159,11 +158,7 @@ class ResultRows:
             usage_raw=reading.usage_raw,
         )
         record = self._services.redactor.record(record, self._credentials)
-        settled = complete(record, self._services.links)
-        if isinstance(settled, Deferred):
-            settled.addCallback(self._settled)
-        else:
-            self._settled(settled)
+        complete(record, self._services.links).addCallback(self._settled)
 
     def _settled(self, record: Record) -> None:
         self._under_way -= 1

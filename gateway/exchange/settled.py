@@ -23,7 +23,8 @@ class Course(Struct, frozen=True):
 
     moments: Moments
     relay: Relay | None
-    head: ResponseHead | None
+    status: int | None  #: of the upstream's answer
+    request_id: str | None  #: the upstream's own
     status_sent: int | None
     attempts: int
     connected: float | None
@@ -39,7 +40,7 @@ def settled(
 
     `replay` is `Peek.replay` of the request.
     """
-    moments, relay, head = course.moments, course.relay, course.head
+    moments, relay = course.moments, course.relay
     reading = Reading() if relay is None else relay.reading()
     connect_ms, head_ms, first_event_ms, duration_ms = _since(
         moments.started, course.connected, moments.head, moments.first_event, course.ended
@@ -51,11 +52,11 @@ def settled(
         phase=ending.phase,
         error=ending.error,
         error_detail=ending.detail or reading.usage_problem,
-        status_upstream=None if head is None else head.status,
+        status_upstream=course.status,
         status_sent=course.status_sent,
         model_served=reading.model,
         stop_reason=_stop_reason(reading, relay, ending),
-        upstream_request_id=_request_id(head),
+        upstream_request_id=course.request_id,
         attempts=course.attempts,
         connect_ms=connect_ms,
         head_ms=head_ms,
@@ -83,11 +84,11 @@ def _stop_reason(reading: Reading, relay: Relay | None, ending: Ending) -> str |
     return reading.stop_reason
 
 
-def _request_id(head: ResponseHead | None) -> str | None:
-    if head is not None:
-        for name in _REQUEST_IDS:
-            if value := head.fields.get(name):
-                return value[:_ID_LIMIT].decode("latin-1")
+def request_id_of(head: ResponseHead) -> str | None:
+    """The upstream's own id of the request, if it tells one."""
+    for name in _REQUEST_IDS:
+        if value := head.fields.get(name):
+            return value[:_ID_LIMIT].decode("latin-1")
     return None
 
 

@@ -99,7 +99,8 @@ class Story(Struct, eq=False):
         return Course(
             moments=self._moments,
             relay=reply.relay,
-            head=reply.head,
+            status=reply.status,
+            request_id=reply.request_id,
             status_sent=self._request.status_sent,
             attempts=self.attempts,
             connected=self._moments.connected,

@@ -66,7 +66,7 @@ class Channel(Answering):
         self._known: object = None  # what the door found out about the last head
         self._request: Request | None = None
         self._intake: Intake | None = None  # its body, also when that is whole
-        self._behind = Behind(site.limits.pipelined, site.clock)
+        self._behind: Behind | None = None  # what was sent behind the request, if anything was
         self._winding_down = False
         self._one_more = True  # a further request is waited for
         self._flooding = False  # more came there than is kept
@@ -83,8 +83,8 @@ class Channel(Answering):
         """Parse, or keep for later, what the client sent."""
         if self._state in (State.LINGER, State.CLOSING):
             return
-        if self._state is State.BUSY or self._behind.kept:
-            if not self._behind.keep(data) and self._state is State.BUSY:
+        if self._state is State.BUSY or self._waits_behind():
+            if not self._keep(data) and self._state is State.BUSY:
                 self._flooded()
             return
         try:
@@ -99,14 +99,24 @@ class Channel(Answering):
             self._broken(error)
             return
         if data and self._state in (State.HEAD, State.BUSY):
-            self._behind.keep(data)
+            self._keep(data)
+
+    def _waits_behind(self) -> bool:
+        """Whether something was sent behind the request: what comes now comes after it."""
+        return self._behind is not None and bool(self._behind.kept)
+
+    def _keep(self, data: bytes) -> bool:
+        """See `Behind.keep`."""
+        if self._behind is None:
+            self._behind = Behind(self._limits.pipelined, self.site.clock)
+        return self._behind.keep(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone: tell the request that was running or arriving, once."""
         self._patience.stop()
         self._state = State.CLOSING
         self._producer = None
-        self._behind.drop()
+        self._drop_behind()
         request = self._let_go_of_request()
         self.site.channel_closed(self)
         if request is not None and not request.finished:
@@ -197,19 +207,19 @@ class Channel(Answering):
         if self._state is State.BODY or self._flooding:
             self._linger()
             return
-        if not self.persistent or not (self._one_more or self._behind.kept):
+        if not self.persistent or not (self._one_more or self._waits_behind()):
             self.loseConnection()
             return
         self._state = State.HEAD
         self.expect_request(True)
-        if not self._behind.kept:
+        if not self._waits_behind():
             self.site.kept_alive[self] = None
             self.site.channel_advanced()
         self._patience.wait_for(Wait.LAST_REQUEST if self._winding_down else Wait.REQUEST)
         if self._write_paused:
             self.transport.pauseProducing()  # no further request before this response is taken
             return
-        self._behind.give_out(self.dataReceived)
+        self._give_out_behind()
 
     def pause_body(self) -> None:
         """Read no more of the body that is being passed on, for now."""
@@ -227,6 +237,13 @@ class Channel(Answering):
         """The running request's body is no longer held."""
         if self._intake is not None and self._intake.claimed:
             self._intake.release()
+            if self._state is not State.BODY:
+                self._intake = None  # the body is whole: its taking in is done
+
+    def forget_head(self) -> None:
+        """The last head need not be known again: its request becomes a stream, and may last."""
+        self._heads.forget()
+        self._known = None
 
     def hand_over_body(self) -> Callable[[], None] | None:
         """See `Request.hand_over_body`."""
@@ -267,7 +284,7 @@ class Channel(Answering):
         self._one_more = wait
         if self._request is None or self._request.status_sent is None:
             self.persistent = False
-        if self._state is not State.HEAD or self._head_begun or self._behind.kept:
+        if self._state is not State.HEAD or self._head_begun or self._waits_behind():
             return
         if wait:
             self._patience.wait_for(Wait.LAST_REQUEST)
@@ -284,7 +301,15 @@ class Channel(Answering):
         """Go on with what the client sent meanwhile."""
         if self._state is State.HEAD:
             self.transport.resumeProducing()
+            self._give_out_behind()
+
+    def _give_out_behind(self) -> None:
+        if self._behind is not None:
             self._behind.give_out(self.dataReceived)
+
+    def _drop_behind(self) -> None:
+        if self._behind is not None:
+            self._behind.drop()
 
     # Refusals and deadlines.
 
@@ -314,7 +339,7 @@ class Channel(Answering):
     def _flooded(self) -> None:
         """More came behind the running request than is kept: end that, and throw away the rest."""
         assert self._request is not None
-        self._behind.drop()
+        self._drop_behind()
         self.persistent = False
         self._flooding = True
         kept = self._limits.pipelined

@@ -68,6 +68,11 @@ class Waiting(Protocol):
 class Patience:
     """Tells `connection` what it waited for, if that does not come in time."""
 
+    __slots__ = (
+        "_clock", "_connection", "_due", "_progress", "_seen", "_terms", "_timer", "_unread",
+        "_was_unread", "body_bytes", "waiting",
+    )  # fmt: skip
+
     def __init__(self, terms: Terms, clock: IReactorTime, connection: Waiting) -> None:
         self.waiting = Wait.NOTHING
         self.body_bytes = 0  #: raw bytes of the body so far, counted by the channel

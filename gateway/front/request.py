@@ -1,9 +1,10 @@
 """A request as a Resource sees it, and the only way in which a response reaches a client.
 
-It is a ``twisted.web`` Request, so that any Resource can render it; Twisted's header tables are
-made only when one asks for them.  The gateway's own Resource uses the part below: the head as it
-was parsed, the body as the chunks in which it came (never a file, never a form), and four verbs for
-the answer: `start`, `send`, `end` and `abort`, or `respond` for a short one.
+It is a ``twisted.web`` Request, so that any Resource can render it; Twisted's tables and lists are
+made only when one asks for them, because a request lives as long as its stream.  The gateway's own
+Resource uses the part below: the head as it was parsed, the body as the chunks in which it came
+(never a file, never a form), and four verbs for the answer: `start`, `send`, `end` and `abort`, or
+`respond` for a short one.
 
 Invariants: a head is written once; nothing is written after the end or after the client has gone;
 a body that could not be ended as announced is broken visibly (`abort`), never closed cleanly.  What
@@ -15,8 +16,9 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
 from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.http_headers import Headers
@@ -25,6 +27,7 @@ from twisted.web.server import Request as TwistedRequest
 
 from ..http1 import (
     LAST_CHUNK,
+    NO_FIELDS,
     Framing,
     FramingKind,
     RequestHead,
@@ -45,25 +48,46 @@ SMALL = 1024
 RUN = 64
 
 
+def _as_table(request: Request) -> Headers:
+    """The fields of a request as Twisted's table."""
+    table = Headers()
+    for name, value in request.head.fields:
+        table.addRawHeader(name, value)
+    return table
+
+
 class Request(TwistedRequest):
     """One request on a `Channel`.  See the module's text."""
 
     defaultContentType = None
     channel: Channel | None = None  # type: ignore[assignment] # it stands in for HTTPChannel
     __hash__ = object.__hash__  # Twisted's says the same, in Python
+    __slots__ = (
+        "_bodiless", "_chunked_body", "_kept", "_small", "body", "body_size", "client", "context",
+        "head", "host", "method", "on_broken", "on_gone", "status_sent", "transport", "upload",
+        "uri",
+    )  # fmt: skip
+
+    # What Twisted's initialiser makes for every request, made when somebody asks for it.
+    path: Any = cached_property(lambda request: request.head.path)
+    clientproto: Any = cached_property(lambda request: b"HTTP/1.%d" % request.head.minor)
+    requestHeaders: Any = cached_property(_as_table)
+    responseHeaders: Any = cached_property(lambda _: Headers())
+    received_cookies: Any = cached_property(lambda _: {})
+    cookies: Any = cached_property(lambda _: [])
+    notifications: Any = cached_property(lambda _: [])
+    prepath: Any = cached_property(lambda _: [])
+    postpath: Any = cached_property(lambda _: [])
+    _adapterCache: Any = cached_property(lambda _: {})  # noqa: N815
+    # And these are the same for all.
     queued = False
     _parsePOSTFormSubmission = False  # noqa: N815
 
     def __init__(self, channel: Channel, head: RequestHead) -> None:
-        # All that Twisted's initialisers set, but for tables that most requests have no use for.
+        # Twisted's own is not called: see above.
         self.channel = channel
         self.client, self.host = channel.peer, channel.host
         self.transport = channel.transport
-        self.notifications = []
-        self.received_cookies = {}
-        self.cookies = []
-        self._adapterCache: dict[str, object] = {}
-
         self.head = head
         self.method = head.method
         self.uri = head.target
@@ -84,31 +108,6 @@ class Request(TwistedRequest):
         self._kept = b""  # from `start` with `more` on: written by `flush` or at the end
         self._chunked_body = False
         self._bodiless = head.method == b"HEAD"
-
-    # What Twisted's code reads, made on demand.
-
-    @cached_property
-    def path(self) -> bytes:  # type: ignore[override]
-        """The target up to its query."""
-        return self.head.path
-
-    @cached_property
-    def clientproto(self) -> bytes:  # type: ignore[override]
-        """The version that the client speaks."""
-        return b"HTTP/1.%d" % self.head.minor
-
-    @cached_property
-    def requestHeaders(self) -> Headers:  # type: ignore[override]
-        """The request's fields as Twisted's table."""
-        table = Headers()
-        for name, value in self.head.fields:
-            table.addRawHeader(name, value)
-        return table
-
-    @cached_property
-    def responseHeaders(self) -> Headers:  # type: ignore[override]
-        """The response's fields, for Resources that use Twisted's way of writing."""
-        return Headers()
 
     # What the channel calls.
 
@@ -136,7 +135,6 @@ class Request(TwistedRequest):
         self.site = self.channel.site
         resource: IResource = self.site.resource
         if resource.isLeaf:
-            self.prepath, self.postpath = [], []
             try:
                 self.render(resource)  # type: ignore[no-untyped-call]
             except Exception:
@@ -186,6 +184,12 @@ class Request(TwistedRequest):
         """
         assert self.channel is not None
         return self.channel.hand_over_body()
+
+    def let_go_of_fields(self) -> None:
+        """The fields have been passed on; a stream lives longer than anybody wants them."""
+        self.head = replace(self.head, fields=NO_FIELDS)
+        if self.channel is not None:
+            self.channel.forget_head()
 
     def taken(self) -> int | None:
         """A counter of the bytes that the client has taken; None where nobody can tell."""

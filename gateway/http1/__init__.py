@@ -12,7 +12,7 @@ Nothing is repaired: what two parsers could read differently is refused.
 from .body import BodyDecoder, ChunkedDecoder, LengthDecoder, UntilCloseDecoder
 from .buffer import HeadBuffer
 from .errors import LocalError, ProtocolError, RemoteError
-from .fields import Fields
+from .fields import NO_FIELDS, Fields
 from .framing import Framing, FramingKind, request_framing, response_framing
 from .head import HeadLimits, RequestHead, ResponseHead
 from .repeats import RequestHeads
@@ -20,6 +20,7 @@ from .write import LAST_CHUNK, chunk, reason_phrase, request_bytes, response_byt
 
 __all__ = [
     "LAST_CHUNK",
+    "NO_FIELDS",
     "BodyDecoder",
     "ChunkedDecoder",
     "Fields",

@@ -92,6 +92,9 @@ class Fields:
         return list(compress(self.pairs, _passed_on(names, drop, connection)))
 
 
+NO_FIELDS: Final = Fields(())
+
+
 @lru_cache(maxsize=64)
 def _elements(values: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """See `Fields.elements`; lines are one list, as if there were commas between them."""

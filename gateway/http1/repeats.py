@@ -47,6 +47,10 @@ class RequestHeads:
             self._block, self._head = (block, head) if len(block) <= LONGEST else (b"", None)
         return head
 
+    def forget(self) -> None:
+        """Know nothing of the last head."""
+        self._block, self._head, self._around = b"", None, None
+
     def _relengthened(self, block: bytes) -> RequestHead | None:
         """The last head with the length that `block` tells, if all else is the same."""
         head = self._head

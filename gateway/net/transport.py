@@ -13,9 +13,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-from collections import deque
 from collections.abc import Callable
-from itertools import islice
 from typing import Any, Final
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -100,7 +98,7 @@ class StreamTransport:
         self._reactor = reactor
         self._host = host
         self._peer = peer
-        self._queue: deque[bytes | memoryview] = deque()
+        self._queue: list[bytes | memoryview] = []  # empty, a tenth of a deque
         self._queued = 0
         self._reading = False
         self._broken = False  # a send failed: the reactor is about to tell
@@ -179,19 +177,19 @@ class StreamTransport:
         queue = self._queue
         assert self._socket is not None
         try:
-            sent = self._socket.sendmsg(list(islice(queue, _PIECES)))
+            sent = self._socket.sendmsg(queue[:_PIECES])
         except (BlockingIOError, InterruptedError):
             return True
         except OSError:
             return False
         self._queued -= sent
-        while sent:
-            piece = queue[0]
-            if sent < len(piece):
-                queue[0] = memoryview(piece)[sent:]
-                break
-            sent -= len(piece)
-            queue.popleft()
+        gone = 0
+        while sent and sent >= len(queue[gone]):
+            sent -= len(queue[gone])
+            gone += 1
+        del queue[:gone]
+        if sent:
+            queue[0] = memoryview(queue[0])[sent:]
         return True
 
     def connectionLost(self, reason: Failure) -> None:

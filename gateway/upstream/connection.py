@@ -56,6 +56,12 @@ class State(Enum):
 class Connection(TwistedProtocol):
     """See the module's text.  `on_idle` and `on_closed` tell the pool."""
 
+    __slots__ = (
+        "_blocked", "_body", "_head_buffer", "_interim", "_limits", "_method", "_more",
+        "_on_closed", "_on_idle", "_paused", "_persistent", "_receiver", "_sending",
+        "_take_body", "_unsent", "ready", "state",
+    )  # fmt: skip
+
     transport: Any
 
     def __init__(
@@ -76,7 +82,7 @@ class Connection(TwistedProtocol):
         self._on_closed = on_closed
         self._receiver: Receiver | None = None
         self._method = b""
-        self._unsent: deque[bytes] = deque()
+        self._unsent: deque[bytes] | None = None  # while `_sending`
         self._sending = False  # the request is not written out yet
         self._more = False  # more of its body will come
         self._blocked = False  # the socket takes no more of it for now
@@ -101,7 +107,9 @@ class Connection(TwistedProtocol):
         """TLS is there and the certificate was found to be the host's."""
         assert self.ready is not None
         self.state = State.IDLE
-        self.ready.callback(self)
+        ready, self.ready = self.ready, None
+        assert ready is not None
+        ready.callback(self)
 
     def send(
         self,
@@ -128,7 +136,7 @@ class Connection(TwistedProtocol):
             self.transport.write(first)
             receiver.request_written()
             return
-        self._unsent.extend((first, *body[1:]))
+        self._unsent = deque((first, *body[1:]))
         self._sending = True
         self._more = more
         self.transport.registerProducer(self, True)
@@ -136,7 +144,7 @@ class Connection(TwistedProtocol):
 
     def send_more(self, data: bytes) -> None:
         """Write the next piece of a body that is still coming."""
-        if self._sending:
+        if self._unsent is not None:
             self._unsent.append(data)
             self._write_body()
 
@@ -155,9 +163,10 @@ class Connection(TwistedProtocol):
             self._tell(self._receiver.upload_resumed)
 
     def _write_body(self) -> None:
-        while self._unsent and not self._blocked:
-            self.transport.write(self._unsent.popleft())
-        if self._sending and not (self._unsent or self._blocked or self._more):
+        unsent = self._unsent
+        while unsent and not self._blocked:
+            self.transport.write(unsent.popleft())
+        if self._sending and not (unsent or self._blocked or self._more):
             self.transport.unregisterProducer()
             self._request_written()
 
@@ -172,6 +181,7 @@ class Connection(TwistedProtocol):
 
     def _request_written(self) -> None:
         self._sending = False
+        self._unsent = None
         if self._receiver is not None:
             self._tell(self._receiver.request_written)
 
@@ -259,8 +269,9 @@ class Connection(TwistedProtocol):
         was_idle = self.state is State.IDLE
         self.state = State.CLOSED
         if not established:
-            if self.ready is not None and not self.ready.called:  # else it was cancelled
-                self.ready.errback(Failure(classify(reason, established=False)))
+            ready, self.ready = self.ready, None
+            if ready is not None and not ready.called:  # else it was cancelled
+                ready.errback(Failure(classify(reason, established=False)))
             return
         if was_idle:
             self._on_closed(self)
@@ -302,7 +313,9 @@ class Connection(TwistedProtocol):
         was_idle = self.state is State.IDLE
         self._receiver = None
         self._body = self._take_body = None
-        self._unsent.clear()
+        if self._unsent is not None:
+            self._unsent.clear()  # it may be being written just now
+            self._unsent = None
         if self.state is State.CONNECTING:
             self.transport.abortConnection()  # `connectionLost` fails `ready`
         elif self.state is not State.CLOSED:

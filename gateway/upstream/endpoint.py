@@ -14,8 +14,9 @@ from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFrom
 from ..config.model import Upstream
 from ..net.connecting import AddressEndpoint, TcpReactor
 
-#: Seconds; longer than any `connect_timeout`, which is what ends an attempt.
-_ENDPOINT_TIMEOUT = 3600
+#: None of its own: `connect_timeout` is what ends an attempt.  (`IReactorTCP` says seconds, but its
+#: connectors set no timer then.)
+_ENDPOINT_TIMEOUT: Any = None
 
 
 class CertificateFileError(ValueError):

@@ -18,6 +18,7 @@ from gateway.front.site import FrontLimits, GatewaySite
 from gateway.front.verdict import Admission, Refusal
 from gateway.http1 import Framing
 from gateway.http1.body import ChunkedDecoder
+from gateway.http1.head import parse_request
 from tests.transcripts import CHAT_EVENTS
 from tests.world import BUFFER, CHAT, CHAT_WHOLE, LAST, SSE_HEAD, Client, World, chunked, post
 
@@ -541,3 +542,16 @@ def test_a_body_that_is_kept_whole_at_the_limit_is_looked_into() -> None:
     world = World(max_body=10_000, inspect_limit=len(b'{"model":"m"}'))
     world.client().send(post("/v1/chat/completions", b'{"model":"m"}'))
     assert world.ledger.intents[0].model_requested == "m"
+
+
+def test_a_request_has_all_that_twisteds_initialiser_makes() -> None:
+    """Made on demand, for a quiet stream needs none of it."""
+    channel = World().client().channel
+    head = parse_request(b"GET /a?b HTTP/1.1\r\nHost: a", FrontLimits().head)
+    ours = Request(channel, head)
+    twisteds = TwistedRequest(channel, parsePOSTFormSubmission=False)
+    for name, value in vars(twisteds).items():
+        if name != "requestHeaders":  # Twisted fills them in later
+            assert getattr(ours, name) == value, name
+            assert getattr(ours, name) is getattr(ours, name), name
+    assert ours.requestHeaders.getRawHeaders(b"host") == [b"a"]

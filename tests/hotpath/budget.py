@@ -3,6 +3,7 @@
 A figure may not be above its budget, nor more than `_GAIN` below it: then the budget is to be
 lowered, so that the gain is kept.  Pythons make a little more or less of the same code, so on
 another than the budget was counted with, a figure may be `_OTHER` above and any amount below.
+Memory may be `_NOISE` above.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ WRITE: Final = "python -m tests.hotpath.count --write"
 
 _GAIN: Final = 0.05
 _OTHER: Final = 0.10
+#: By how much a figure may differ from one run to the next: what is free in Python's own lists
+#: decides over a float here and there.
+_NOISE: Final = {"bytes": 0.01}
 #: How many lines say what makes a figure up.
 _TOP: Final = 15
 
@@ -28,7 +32,7 @@ _COUNTED: Final = "counted with"
 _PYTHON: Final = "python"
 
 _HEAD: Final = f"""\
-# What an event or a request may cost, in calls; written by
+# What an event or a request may cost, in calls, and a held stream, in bytes; written by
 #     {WRITE}
 # Raise it on purpose only.  docs/performance.rst, "What keeps it so", tells of it.
 
@@ -80,7 +84,7 @@ class Budget:
     ) -> None:
         """Fail if a figure of `work`, counted with `python`, is out of its bounds.
 
-        `top` are the lines that say what is called most.
+        `top` are the lines that say what is called, or allocated, most.
         """
         __tracebackhide__ = True  # what is told says it all
         problems = [
@@ -90,7 +94,8 @@ class Budget:
         ]
         if problems:
             everything = f"python -m tests.hotpath.count --work '{work.name}' --top 999"
-            lines = [*problems, f"called most per {work.unit} ({everything} tells all):"]
+            what = "allocated" if "bytes" in counted else "called"
+            lines = [*problems, f"{what} most per {work.unit} ({everything} tells all):"]
             lines += top[:_TOP]
             raise AssertionError("\n".join(lines))
 
@@ -106,7 +111,7 @@ class Budget:
                 f"{what}, of Python {self.python}, and {_OTHER:.0%} more on this {python}; if it "
                 f"has to be so, raise the budget with Python {self.python}: {WRITE}"
             )
-        if figure > budget:
+        if figure > budget * (1 + _NOISE.get(key, 0.0)):
             return f"{what}; if it has to be so, raise the budget: {WRITE}"
         if figure < budget * (1 - _GAIN):
             return f"{what}; that it is cheaper now is kept by lowering the budget: {WRITE}"

@@ -1,10 +1,12 @@
-"""Counts what an event and a request cost now, beside the budget; for whoever makes them cheaper::
+"""Counts what an event, a request and a held stream cost now, beside the budget; for whoever makes
+them cheaper::
 
     python -m tests.hotpath.count [--top 40] [--files] [--work NAME] [--write]
 
-``--top`` says which functions are called most, by calls per unit; system calls are shown as the
-units' sequences of them.  ``--files`` sums the calls up by the files that they are made in or, of
-Python functions, defined in.  ``--write`` makes the figures the budget.
+``--top`` says which functions are called most, by calls per unit, and of a held stream which lines
+allocate most; system calls are shown as the units' sequences of them.  ``--files`` sums the calls
+up by the files that they are made in or, of Python functions, defined in.  ``--write`` makes the
+figures the budget.
 """
 
 from __future__ import annotations
@@ -15,15 +17,16 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.hotpath import calls, system_calls
+from tests.hotpath import calls, held, system_calls
 from tests.hotpath.budget import Budget, running
-from tests.hotpath.works import SENT, WORKS, Work
+from tests.hotpath.works import HELD, SENT, WORKS, Work
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Count, print, and write if that is asked for."""
     parser = argparse.ArgumentParser(description="Counts what an event and a request cost.")
-    names = [work.name for work in WORKS]
+    works = (*WORKS, HELD)
+    names = [work.name for work in works]
     parser.add_argument("--work", choices=names, help="this one only")
     parser.add_argument("--top", type=int, default=0, metavar="N", help="show the N most called")
     parser.add_argument("--files", action="store_true", help="show the calls of each file")
@@ -32,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     budget = Budget.read()
     figures = {name: dict(budget.figures.get(name, {})) for name in names}
     print(f"Python {running()}; the budget was counted with {budget.python}")
-    for work in WORKS:
+    for work in works:
         if options.work not in (None, work.name):
             continue
         counted, top = _counted(work, options.top, files=options.files)
@@ -49,7 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _counted(work: Work, top: int, *, files: bool) -> tuple[dict[str, float], list[str]]:
-    """The work's figures, and the lines of what is called most."""
+    """The work's figures, and the lines of what is called, or allocated, most."""
+    if work is HELD:
+        with tempfile.TemporaryDirectory() as folder:
+            kept = held.count(Path(folder))
+        return kept.figures(), kept.top(top)
     with tempfile.TemporaryDirectory() as folder:
         found = calls.count(work, Path(folder))
     figures, lines = found.figures(), found.top(top)

@@ -75,10 +75,11 @@ def time_of_day() -> float:
 class MemoryGateway:
     """See the module's text; made by `memory_gateway`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, endpoint: Callable[[Clock], MemoryEndpoint]) -> None:
         self.clock = EdgeClock()
+        self._make_endpoint = endpoint
         self.log = io.StringIO()
-        self._endpoints: dict[str, MemoryEndpoint] = {}
+        self.endpoints: dict[str, MemoryEndpoint] = {}
         text = _CONF.format(folder=folder) + SECTIONS.format(url="http://127.0.0.1:9")
         config = parse("gateway.ini", text.encode(), {})
         observer = StreamObserver(self.log, priorities=False)
@@ -97,18 +98,22 @@ class MemoryGateway:
         self._assembly.prices.start()
 
     def _endpoint(self, upstream: Upstream, reactor: object) -> MemoryEndpoint:
-        made = self._endpoints[upstream.name] = MemoryEndpoint(self.clock)
+        made = self.endpoints[upstream.name] = self._make_endpoint(self.clock)
         return made
 
     def connect(self) -> Wire:
         """A client's connection."""
-        wire = Wire(Channel(self._assembly.sites[0]), self.clock)
+        wire = Wire(self.channel(), self.clock)
         wire.makeConnection()
         return wire
 
+    def channel(self) -> Channel:
+        """The gateway's side of a client's connection, which is still to be made."""
+        return Channel(self._assembly.sites[0])
+
     def upstream(self, name: str) -> Wire:
         """The only connection to an upstream."""
-        (wire,) = self._endpoints[name].wires
+        (wire,) = self.endpoints[name].wires
         return wire
 
     def settle(self) -> None:
@@ -124,10 +129,12 @@ class MemoryGateway:
 
 
 @contextlib.contextmanager
-def memory_gateway(folder: Path) -> Iterator[MemoryGateway]:
-    """A gateway whose state is in `folder`."""
+def memory_gateway(
+    folder: Path, endpoint: Callable[[Clock], MemoryEndpoint] = MemoryEndpoint
+) -> Iterator[MemoryGateway]:
+    """A gateway whose state is in `folder`; `endpoint` is how it reaches upstreams."""
     with mock.patch("time.time", time_of_day):
-        gateway = MemoryGateway(folder)
+        gateway = MemoryGateway(folder, endpoint)
         # By what processes have in its place, and with no other observer beside it.
         with mock.patch.object(line._log, "observer", gateway.publisher):
             try:

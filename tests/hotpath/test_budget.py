@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.hotpath.budget import FILE, Budget
-from tests.hotpath.works import OPENAI_EVENT, SENT, WORKS
+from tests.hotpath.works import HELD, OPENAI_EVENT, SENT, WORKS
 
 BUDGET = Budget("3.11", {OPENAI_EVENT.name: {"c_calls": 20.0}})
 
@@ -54,6 +54,14 @@ def test_another_python_may_not_count_more_than_that() -> None:
         check(23.0, "3.13")
 
 
+def test_memory_may_be_a_hundredth_above() -> None:
+    budget = Budget("3.11", {HELD.name: {"bytes": 5000.0}})
+
+    budget.check(HELD, {"bytes": 5050.0}, [], "3.11")
+    with pytest.raises(AssertionError, match=r"(?s)bytes are 5051 per stream.*allocated most"):
+        budget.check(HELD, {"bytes": 5051.0}, [], "3.11")
+
+
 def test_a_figure_without_a_budget_is_told() -> None:
     with pytest.raises(AssertionError, match=r"openai event: budget.ini has no system_calls"):
         BUDGET.check(OPENAI_EVENT, {"system_calls": 3.0}, [], "3.11")
@@ -72,5 +80,6 @@ def test_what_was_written_is_read_and_the_committed_file_is_as_it_is_written(
 def test_the_committed_budget_has_every_figure() -> None:
     keys = {"python_calls", "c_calls"}
     wanted = {work.name: keys | {"system_calls"} if work in SENT else keys for work in WORKS}
+    wanted[HELD.name] = {"bytes"}
 
     assert {name: set(figures) for name, figures in Budget.read().figures.items()} == wanted

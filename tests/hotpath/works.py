@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tests.world import SSE_HEAD, chunked, post
@@ -190,6 +190,9 @@ ANTHROPIC_EVENT: Final = Work(
 
 REQUEST: Final = _request("request of 2 KB", 2000)
 LARGE_REQUEST: Final = _request("request of 200 KB", 200_000)
+
+#: A stream on which nothing comes after its first event.
+HELD: Final = replace(OPENAI_EVENT, name="held stream", unit="stream")
 
 WORKS: Final = (OPENAI_EVENT, ANTHROPIC_EVENT, REQUEST, LARGE_REQUEST)
 

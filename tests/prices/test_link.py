@@ -54,8 +54,9 @@ def link(pricer: SlowPricer) -> Iterator[PriceLink]:
 def chained(link: PriceLink) -> tuple[Deferred[Record], list[Record]]:
     """A completion chain with the link, and what the link behind it gets."""
     got: list[Record] = []
+    links = [("prices", link.price), ("ledger", got.append)]
     chain: Deferred[Record] = Deferred()
-    return chain.addCallback(complete, [("prices", link.price), ("ledger", got.append)]), got
+    return chain.addCallback(complete, links), got
 
 
 async def test_the_links_behind_get_the_record_with_its_price(

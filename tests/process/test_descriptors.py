@@ -21,9 +21,14 @@ CLIENTS = 300
 
 
 @pytest.fixture
-def small(tmp_path: Path, upstream: ScriptedUpstream) -> Iterator[GatewayProcess]:
+def options() -> str:
+    """Keys of ``[gateway]``."""
+    return ""
+
+
+@pytest.fixture
+def small(tmp_path: Path, upstream: ScriptedUpstream, options: str) -> Iterator[GatewayProcess]:
     """A gateway under ``ulimit -n 128``."""
-    options = "client_head_timeout = 1s"
     with GatewayProcess(tmp_path, upstream.sections(), options, files=FILES) as gateway:
         yield gateway
 
@@ -70,6 +75,7 @@ def test_more_connections_than_descriptors_are_shed_and_the_rest_is_served(
     assert ask(small.port, CHAT, prompt(stream=True))[0] == 200
 
 
+@pytest.mark.parametrize("options", ["client_head_timeout = 1s"])
 def test_connections_that_say_nothing_give_way(
     small: GatewayProcess, upstream: ScriptedUpstream
 ) -> None:

@@ -126,8 +126,13 @@ async def test_a_stream_is_seen_while_it_runs_and_counted_when_it_has_ended(
 
 
 async def test_sums_are_told_as_gatewayctl_tells_them(
-    gateway: GatewayProcess, admin_port: int
+    gateway: GatewayProcess, upstream: ScriptedUpstream, admin_port: int
 ) -> None:
+    play_stream(upstream).set()
+    gateway.forget_rows()
+    with begin_stream(gateway) as client:
+        client.rest()
+    gateway.new_rows()
     by_http = await told(admin_port, "/api/v1/usage?since=1d&by=outcome")
     ended = ctl(gateway, "usage", "--since", "1d", "--by", "outcome", "--json")
     assert by_http["usage"] == [json.loads(line) for line in ended[1].splitlines()]

@@ -128,9 +128,10 @@ async def test_a_stream_is_seen_while_it_runs_and_counted_when_it_has_ended(
 async def test_sums_are_told_as_gatewayctl_tells_them(
     gateway: GatewayProcess, upstream: ScriptedUpstream, admin_port: int
 ) -> None:
-    play_stream(upstream).set()
+    go_on = play_stream(upstream)
     gateway.forget_rows()
     with begin_stream(gateway) as client:
+        go_on.set()
         client.rest()
     gateway.new_rows()
     by_http = await told(admin_port, "/api/v1/usage?since=1d&by=outcome")

@@ -123,6 +123,7 @@ def sections(port: int) -> str:
             "upstream = peer",
             "max_body = 1GiB",
             "keepalive_after = 2m",
+            "keepalive_interval = 2m",
             "[route spoken]",
             "path = /spoken/v1/*",
             "strip_prefix = /spoken",

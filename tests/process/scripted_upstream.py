@@ -156,7 +156,7 @@ class ScriptedUpstream(socketserver.ThreadingTCPServer):
         Connections are not kept, so that each request has a script of its own; and no keepalive is
         said, unless `policy` has it, into the silence of a test that a busy machine holds up.
         """
-        policy = {"keepalive_after": "2m", **policy}
+        policy = {"keepalive_after": "2m", "keepalive_interval": "2m", **policy}
         lines = [
             "[upstream scripted]",
             f"url = {self.url}",

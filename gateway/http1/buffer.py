@@ -88,6 +88,7 @@ class HeadBuffer:
         head, self._rest = bytes(held[:end]), bytes(held[end + 4 :])
         if held is not data:
             self._begin()
+        self._blank_allowed = self._forgiving
         return head
 
     def take_rest(self) -> bytes:

@@ -91,6 +91,14 @@ def test_one_blank_line_before_each_request_is_forgiven() -> None:
         heads.feed(b"\r\n\r\n" + HEAD)
 
 
+def test_a_blank_line_that_came_alone_does_not_take_the_next_ones_place() -> None:
+    """H1: some clients send one behind each body, and its read has nothing else in it."""
+    heads = requests()
+    for _ in range(3):
+        assert heads.feed(b"\r\n") is None
+        assert heads.feed(HEAD + b"\r\n\r\n") == HEAD
+
+
 class Counting(bytearray):
     """Bytes that count how many of them are looked at and moved."""
 

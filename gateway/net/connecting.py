@@ -77,23 +77,29 @@ class _Attempt:
     def begin(self) -> None:
         """Ask the system for the connection."""
         self._factory.doStart()
+        try:
+            problem = self._ask()
+        except OSError as error:  # no socket is left, or the address has a scope that is nowhere
+            problem = error.errno or errno.EIO
+        if problem in _UNDER_WAY:
+            self._reactor.addWriter(self)
+        else:
+            self._decided(problem)
+
+    def _ask(self) -> int:
+        """What the system says at once: 0, or an error's number."""
         peer = self._peer
         family = socket.AF_INET if type(peer) is IPv4Address else socket.AF_INET6
-        try:
-            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        except OSError as error:
-            self._failed(_error(error.errno))
-            return
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         self._socket = sock
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         problem = sock.connect_ex((peer.host, peer.port))
         if problem == errno.EINPROGRESS:
             # On the loopback it is there by now, but connect(2) tells only who asks again.
             problem = sock.connect_ex((peer.host, peer.port))
-        if problem in _UNDER_WAY:
-            self._reactor.addWriter(self)
-        else:
-            self._decided(problem)
+            if problem == errno.EISCONN:  # what Linux calls 0 there, and the BSDs do not
+                return 0
+        return problem
 
     # What the reactor calls.
 
@@ -123,9 +129,9 @@ class _Attempt:
     def _decided(self, problem: int) -> None:
         """Hand the connection over, or say what there is instead; `problem` is the system's."""
         sock, self._socket = self._socket, None
-        assert sock is not None
-        if problem:
-            sock.close()
+        if sock is None or problem:
+            if sock is not None:
+                sock.close()
             self._failed(_error(problem))
             return
         protocol = self._factory.buildProtocol(self._peer)
@@ -166,9 +172,17 @@ class TcpReactor:
         return getattr(self._reactor, name)
 
     def connectTCP(
-        self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: object = None
+        self,
+        host: str,
+        port: int,
+        factory: Any,
+        timeout: float | None = 30,
+        bindAddress: object = None,
     ) -> IConnector:
-        """Connect to an address, as `twisted.internet.interfaces.IReactorTCP` says."""
+        """Connect to an address, as `twisted.internet.interfaces.IReactorTCP` says.
+
+        `timeout` is in seconds; None is none, as for Twisted's own connectors.
+        """
         assert bindAddress is None, "an attempt chooses no address of its own"
         endpoint = AddressEndpoint(host, port, self._reactor)
         connector = _Connector(endpoint, factory, timeout, self._reactor)
@@ -181,9 +195,9 @@ class _Connector:
     """An attempt whose outcome a client's factory is told."""
 
     def __init__(
-        self, endpoint: AddressEndpoint, factory: Any, timeout: float, reactor: Any
+        self, endpoint: AddressEndpoint, factory: Any, timeout: float | None, reactor: Any
     ) -> None:
-        """`timeout` is in seconds."""
+        """`timeout` is in seconds, None for no end."""
         self._endpoint = endpoint
         self._factory = factory
         self._timeout = timeout
@@ -199,7 +213,8 @@ class _Connector:
 
         self._factory.startedConnecting(self)
         self._attempt = self._endpoint.connect(self._factory)
-        self._attempt.addTimeout(self._timeout, self._reactor, onTimeoutCancel=timed_out)
+        if self._timeout is not None:
+            self._attempt.addTimeout(self._timeout, self._reactor, onTimeoutCancel=timed_out)
         self._attempt.addCallbacks(self._made, self._failed)
 
     def stopConnecting(self) -> None:
@@ -226,7 +241,6 @@ class _Connector:
         self._factory.clientConnectionFailed(self, why)
 
 
-def _error(number: int | None) -> Exception:
-    number = number or errno.EIO
+def _error(number: int) -> Exception:
     error: Exception = getConnectError((number, os.strerror(number)))
     return error

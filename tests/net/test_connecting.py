@@ -11,6 +11,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import (
+    ConnectError,
     ConnectingCancelledError,
     ConnectionLost,
     ConnectionRefusedError,
@@ -40,6 +41,13 @@ class Distant(socket.socket):
             return errno.EALREADY
         self._is_asked = True
         return super().connect_ex(address)
+
+
+class There(socket.socket):
+    """A socket of a system that says of each connection on this machine: it is there already."""
+
+    def connect_ex(self, address: Any) -> int:
+        return super().connect_ex(address) or errno.EISCONN
 
 
 @pytest.fixture
@@ -141,6 +149,25 @@ def test_a_refusal_is_told_as_one_where_the_reactor_sees_an_error_first(
     attempt.connectionLost(Failure(ConnectionLost()))
     [failure] = outcome_of(connected, reactor)
     assert failure.check(ConnectionRefusedError)
+
+
+def test_an_address_with_a_scope_that_is_nowhere_is_told_as_a_failure() -> None:
+    """E1: the system does not return that as a number, but raises it."""
+    reactor = Watching()
+    [failure] = attempt(reactor, "fe80::1%nowhere", 1)
+    assert failure.check(ConnectError)
+    assert reactor.readers == reactor.writers == reactor.getDelayedCalls() == []
+
+
+def test_a_connection_that_is_called_there_already_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D1: as the BSDs answer who asks again for what has come about."""
+    monkeypatch.setattr("gateway.net.connecting.socket.socket", There)
+    reactor = Watching()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        [protocol] = attempt(reactor, *listener.getsockname())
+    assert isinstance(protocol, Told)
+    protocol.transport.abortConnection()  # type: ignore[union-attr]
+    reactor.turn()
 
 
 def test_an_attempt_that_is_cancelled_leaves_nothing_behind(deaf: tuple[str, int]) -> None:

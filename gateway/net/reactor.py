@@ -7,7 +7,8 @@ everything else takes the stock way.  And the loop looks for timers and for call
 only when some are due.
 
 A turn begins a few new requests at most (`may_begin`): where many come at once, the streams that
-flow already wait for those few, and not for all of them.
+flow already wait for those few, and not for all of them.  The next turn goes on with who had to
+wait: epoll tells of what stays ready in one order, and the first of it would go first for ever.
 
 Optional: the gateway runs on every reactor that watches descriptors.  Workers install it; so does
 ``twistd --reactor gateway``.
@@ -32,13 +33,16 @@ class GatewayReactor(EPollReactor):
     """See the module's text."""
 
     _beginnings = BEGINNINGS  # that this turn has left
+    _waiting: int | None = None  # the descriptor that was the first for which there were none
 
-    def may_begin(self) -> bool:
-        """Whether this turn has room for a new piece of work; counts it.
+    def may_begin(self, fd: int) -> bool:
+        """Whether this turn has room for a new piece of work, which comes by `fd`; counts it.
 
-        What may not begin is left unread, and asks again in the next turn.
+        What may not begin is left unread, and asks again in the next turn, which it comes first in.
         """
         if not self._beginnings:
+            if self._waiting is None:
+                self._waiting = fd
             return False
         self._beginnings -= 1
         return True
@@ -72,6 +76,8 @@ class GatewayReactor(EPollReactor):
         except InterruptedError:
             return False
         self._beginnings = BEGINNINGS
+        if self._waiting is not None:
+            events, self._waiting = _from(self._waiting, events), None
         for fd, event in events:
             selectable = selectables.get(fd)
             if selectable is None:
@@ -89,6 +95,14 @@ class GatewayReactor(EPollReactor):
         return bool(events)
 
     doIteration = doPoll
+
+
+def _from(first: int, events: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """All of `events`, those of the descriptor `first` and of what follows it before the others."""
+    for at, (fd, _) in enumerate(events):
+        if fd == first:
+            return events[at:] + events[:at]
+    return events
 
 
 def install() -> None:

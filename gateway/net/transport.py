@@ -93,7 +93,7 @@ class StreamTransport:
         self._fd = sock.fileno()
         self._recv = sock.recv
         self._send = sock.send
-        self._begins: Callable[[], bool] | None = None  # asked before each read
+        self._begins: Callable[[int], bool] | None = None  # asked before each read
         self._room = READ  # bytes that the next read takes at most
         self._reactor = reactor
         self._host = host
@@ -143,7 +143,7 @@ class StreamTransport:
 
     def doRead(self) -> Exception | None:  # type: ignore[override] # reactors take exceptions
         """Read once and hand it to the protocol."""
-        if self._begins is not None and not self._begins():
+        if self._begins is not None and not self._begins(self._fd):
             return None  # the socket stays ready
         try:
             data = self._recv(self._room)

@@ -23,7 +23,7 @@ class Busy(Watching):
 
     room = False
 
-    def may_begin(self) -> bool:
+    def may_begin(self, fd: int) -> bool:
         return self.room
 
 

@@ -118,6 +118,36 @@ def test_a_turn_begins_a_few_of_those_that_come_at_once_and_reads_all_that_goes_
         peer.close()
 
 
+class Unceasing(Told):
+    """A protocol whose peer sends the next byte as soon as one has come."""
+
+    def __init__(self, peer: socket.socket) -> None:
+        super().__init__()
+        self._peer = peer
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        self._peer.send(b"x")
+
+
+def test_who_always_has_something_to_begin_keeps_nobody_from_beginning(reactor: Any) -> None:
+    """D1: who had to wait goes first in the next turn, so that each has its share of them."""
+    pairs = [socket.socketpair() for _ in range(BEGINNINGS + 2)]
+    protocols = [Unceasing(peer) for _, peer in pairs]
+    for (sock, peer), protocol in zip(pairs, protocols, strict=True):
+        sock.setblocking(False)
+        transport = StreamTransport(sock, protocol, reactor, ADDRESS, ADDRESS)
+        transport.start()
+        transport.begins(True)
+        peer.send(b"x")
+    for _ in range(len(pairs)):
+        reactor.doPoll(0)
+    assert [len(protocol.reads) for protocol in protocols] == [BEGINNINGS] * len(pairs)
+    for sock, peer in pairs:
+        sock.close()
+        peer.close()
+
+
 def test_an_error_while_reading_ends_that_connection_alone_and_is_logged(
     reactor: Any, connect: Connect, logged_failures: LoggedFailures
 ) -> None:

@@ -92,7 +92,7 @@ class Story(Struct, eq=False):
 
     def _model(self) -> str | None:
         """The model that a body asks for which is passed on while it comes."""
-        return self._services.redactor.redact(self.peek.model) if self.peek.model else None
+        return self._match.redactor.redact(self.peek.model) if self.peek.model else None
 
     def _course(self) -> Course:
         reply = self._reply

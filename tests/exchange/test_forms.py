@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.config.model import KeepaliveMode
+from tests.canaries import CLIENTS_KEY
 from tests.matrix.dialects import WAYS
 from tests.world import LAST, SSE_HEAD, World, chunked, post
 
@@ -66,6 +67,19 @@ def test_what_a_form_asks_for_is_seen_while_it_goes_by(
     intent = w.record.intent
     assert (intent.model_requested, intent.stream) == ("whisper", True)
     assert intent.request_bytes == len(body)
+
+
+def test_a_client_that_names_its_own_key_as_the_model_of_a_form_does_not_have_it_kept() -> None:
+    """H8: as the model of any other body."""
+    w = world()
+    key = "a-key-like-no-other"
+    head, body = form(part("model", key.encode()), FILE)
+    head = head.replace(CLIENTS_KEY.encode(), key.encode())
+    w.client().send(head + body)
+    w.up.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    model = w.record.intent.model_requested
+    assert model is not None
+    assert key not in model
 
 
 def test_a_delay_counts_from_the_end_of_the_form() -> None:

@@ -393,6 +393,8 @@ def test_a_cut_inside_a_long_event_leaves_no_place_for_an_error_event() -> None:
         (b"identity: 7\ndata: x\n\n", 1, False),
         (b"retry: 3000\n\n", 0, False),
         (b"event: ping\n\n", 0, False),
+        (b"event: ping\nid: 7\n\n", 0, True),
+        (b"event: ping\ndataset: x\n\n", 0, False),
         (b"data:\n\n", 1, False),
         (b"data\n\n", 1, False),
         (b"dataset: x\n\n", 0, False),
@@ -418,6 +420,27 @@ def test_only_events_with_data_count(block: bytes, events: int, saw_id: bool, en
         started = scanner.events
         assert scanner.feed(block) == block
         assert (scanner.events - started, scanner.saw_id) == (events, saw_id)
+
+
+_WHOLE: st.SearchStrategy[list[bytes]] = st.lists(  # events, some without a line of data
+    st.lists(_LINES.filter(bool), min_size=1, max_size=3).map(b"\n".join), max_size=3
+)
+
+
+@given(st.lists(_WHOLE, max_size=4), st.lists(_ENDS, min_size=1, max_size=4))
+@settings(max_examples=300, deadline=None)
+def test_reads_of_whole_events_are_counted_as_by_the_standard(
+    reads: list[list[bytes]], ends: list[bytes]
+) -> None:
+    """K9: most reads are such, and nearly all of them are counted without a look at each line."""
+    scanner, stream = EventScanner(), b""
+    for number, events in enumerate(reads):
+        end = ends[number % len(ends)]
+        read = b"".join(event.replace(b"\n", end) + end + end for event in events)
+        stream += read
+        assert scanner.feed(read) == read
+        reference = Reference(stream)
+        assert (scanner.events, scanner.saw_id) == (len(reference.events), reference.ids > 0)
 
 
 # ---- parsing ----

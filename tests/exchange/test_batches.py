@@ -182,6 +182,23 @@ def test_a_fetch_of_many_results_is_read_no_faster_than_rows_are_made() -> None:
     assert quiet(world)
 
 
+def test_a_first_read_of_many_results_holds_the_upstream_behind_it() -> None:
+    """A15: what came with the head waits for its rows like all that follows."""
+    world = a_world()
+    body = lines(HIGH + 1)
+    fetch = Fetch(world)
+    fetch.up.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body) + 1, body))
+    assert not fetch.up.reading
+    fetch.client.raw()
+    assert not fetch.up.reading
+    while not fetch.up.reading:
+        world.clock.advance(0)
+    fetch.up.deliver(b"\n")
+    fetch.settled()
+    assert len(rows_of(world)[1]) == HIGH + 1
+    assert quiet(world)
+
+
 def test_rows_wait_while_others_are_priced() -> None:
     """A15: so many are on their way at most, and the next ones follow them."""
     world = a_world()

@@ -193,6 +193,22 @@ def test_a_reader_that_is_slow_but_steady_is_not_ended(monkeypatch: pytest.Monke
     assert client.wire.aborted
 
 
+def test_what_a_reader_takes_right_after_a_pause_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D5, D8: it is compared with what had been taken when the pause began."""
+    taken = 0
+    monkeypatch.setattr(Channel, "taken", lambda _: taken)
+    world = World(client_write_timeout=60.0)
+    client = world.client().send(CHAT)
+    client.wire.stalled = True
+    world.up.deliver(SSE_HEAD)
+    until_paused(world.up)
+    taken = 1
+    world.clock.pump([1.0] * 61)
+    assert not world.ledger.records
+    world.clock.pump([1.0] * (60 // LOOKS))
+    assert world.record.error == "client_write_timeout"
+
+
 def test_the_upstream_is_asked_for_identity_coding() -> None:
     """D7: what the client accepts is replaced."""
     world = World()

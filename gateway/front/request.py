@@ -269,7 +269,9 @@ class Request(TwistedRequest):
             return
         if close:
             channel.persistent = False
-        last = self._kept + LAST_CHUNK if self._chunked_body else self._kept
+        last, self._kept = self._kept, b""  # let go of: the collector may come late for us
+        if self._chunked_body:
+            last += LAST_CHUNK
         if last:
             channel.write(last)
         self.finished = 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from tests.conftest import LoggedFailures
@@ -31,6 +33,16 @@ def test_an_answer_that_comes_in_one_read_goes_out_in_one_write(answer: bytes) -
     assert client.wire.writes == 1
     response = client.response()
     assert (response.status, response.body, response.whole) == (200, CHAT_BODY, True)
+
+
+def test_an_answer_that_has_been_written_is_let_go_of() -> None:
+    """Its request may wait for the garbage collector, which may let many gather."""
+    world, client = asked()
+    [request] = world.door.admitted
+    world.up.deliver(SIZED + CHAT_BODY)
+    assert client.response().whole
+    kept = [value for value in gc.get_referents(request) if isinstance(value, bytes)]
+    assert not [value for value in kept if CHAT_BODY in value]
 
 
 def test_an_http_1_0_client_gets_head_and_body_in_one_write_and_the_end_by_a_close() -> None:

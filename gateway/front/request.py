@@ -64,8 +64,8 @@ class Request(TwistedRequest):
     __hash__ = object.__hash__  # Twisted's says the same, in Python
     __slots__ = (
         "_bodiless", "_chunked_body", "_kept", "_small", "body", "body_size", "client", "context",
-        "head", "host", "method", "on_broken", "on_gone", "status_sent", "transport", "upload",
-        "uri",
+        "finished", "head", "host", "method", "on_broken", "on_gone", "producer", "site",
+        "startedWriting", "status_sent", "streamingProducer", "transport", "upload", "uri",
     )  # fmt: skip
 
     # What Twisted's initialiser makes for every request, made when somebody asks for it.
@@ -88,6 +88,11 @@ class Request(TwistedRequest):
         self.channel = channel
         self.client, self.host = channel.peer, channel.host
         self.transport = channel.transport
+        self.site = channel.site
+        # In slots with the rest, so that a stream's request needs no table of attributes: how large
+        # one is depends on what else any request of the process was ever given.
+        self.producer: Any = None
+        self.finished = self.startedWriting = 0
         self.head = head
         self.method = head.method
         self.uri = head.target
@@ -132,8 +137,7 @@ class Request(TwistedRequest):
     def process(self) -> None:
         """Hand the request to the Site's Resource; a leaf at the root needs no traversal."""
         assert self.channel is not None
-        self.site = self.channel.site
-        resource: IResource = self.site.resource
+        resource: IResource = self.channel.site.resource
         if resource.isLeaf:
             try:
                 self.render(resource)  # type: ignore[no-untyped-call]

@@ -18,6 +18,7 @@ def hang_up(event, arguments):
         os.write(2, b"SIGHUP\\n")
         os.kill(os.getpid(), signal.SIGHUP)
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 if "gateway.worker" not in sys.orig_argv:
     sys.addaudithook(hang_up)
 """

@@ -39,11 +39,6 @@ class Keepalive:
         self._loop: LoopingCall | None = None  # while the silence lasts
         self._wait: IDelayedCall | None = clock.callLater(after, self._begin)
 
-    @property
-    def running(self) -> bool:
-        """Whether a beat can still come."""
-        return self._wait is not None or self._loop is not None
-
     def stop(self) -> None:
         """No beat after this.  May be called at any time, more than once, even from a beat."""
         self._beat = None

@@ -39,8 +39,6 @@ def is_locked(error: Exception) -> bool:
 class Store:
     """One ledger's file.  `open` first; not to be opened again after `close`."""
 
-    spool: Spool  #: where rows are noted first, once the store is open
-
     def __init__(
         self,
         path: Path,
@@ -63,6 +61,12 @@ class Store:
         self._identity: tuple[int, int] | None = None
         self._db: sqlite3.Connection | None = None
         self._spool: Spool | None = None
+
+    @property
+    def spool(self) -> Spool:
+        """Where rows are noted first; the store must be open."""
+        assert self._spool is not None
+        return self._spool
 
     def open(self, now: str) -> int:
         """Open or make the file, take over what the dead have left, and make a spool.
@@ -92,7 +96,7 @@ class Store:
             damage.quarantine(self._path)  # first: closing would have SQLite remove its log
             self._close_database()
             killed = self._open_database(now)
-        self.spool = self._spool = Spool(spools)
+        self._spool = Spool(spools)
         return killed
 
     def _open_database(self, now: str) -> int:

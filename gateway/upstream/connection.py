@@ -105,7 +105,6 @@ class Connection(TwistedProtocol):
 
     def handshakeCompleted(self) -> None:
         """TLS is there and the certificate was found to be the host's."""
-        assert self.ready is not None
         self.state = State.IDLE
         ready, self.ready = self.ready, None
         assert ready is not None
@@ -214,7 +213,8 @@ class Connection(TwistedProtocol):
         except Exception:
             self._found_bug(Failure())
         finally:
-            if headless and self._body is not None and self._receiver is receiver:
+            # Without a body, the answer is over or was let go of in this read.
+            if headless and self._body is not None:
                 self._tell(receiver.body_follows, receiver)
 
     def _heads_received(self, data: bytes) -> bytes:
